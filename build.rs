@@ -1,0 +1,57 @@
+//! Turns `proto/leaseq/v1/*.proto` into Rust. No protoc is needed: protox compiles the files, and
+//! the descriptor set it makes also answers gRPC reflection.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use prost::Message;
+use tonic_prost_build::FileDescriptorSet;
+
+const ROOT: &str = "proto";
+const PACKAGE_DIR: &str = "proto/leaseq";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    // A directory stands for all that is below it: new and removed files count as changes too.
+    println!("cargo::rerun-if-changed={PACKAGE_DIR}");
+
+    let files = proto_files(Path::new(PACKAGE_DIR).join("v1").as_path())?;
+    let descriptors = compile(&files)?;
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("leaseq_descriptor.bin"), &descriptors)?;
+
+    tonic_prost_build::configure()
+        .bytes(".leaseq.v1") // payloads are slices of the receive buffer, not copies of it
+        .build_transport(false) // no `connect` in the stubs: channels are leaseq-client's business
+        .compile_fds(FileDescriptorSet::decode(descriptors.as_slice())?)?;
+    Ok(())
+}
+
+/// The `.proto` files of one directory, sorted, so that a build never depends on the disk's order.
+fn proto_files(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "proto")
+        {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(format!("no .proto file in {}", dir.display()).into());
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// One encoded descriptor set with imports and comments: the comments become the documentation of
+/// the Rust types and are what `grpcurl describe` prints.
+fn compile(files: &[PathBuf]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut compiler = protox::Compiler::new([ROOT])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(files)?;
+    Ok(compiler.encode_file_descriptor_set())
+}

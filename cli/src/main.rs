@@ -1,0 +1,3 @@
+//! The one binary: server, client and tools.
+
+fn main() {}

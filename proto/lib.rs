@@ -1,0 +1,20 @@
+//! The gRPC API of leaseq as Rust types: messages, clients and server traits, generated from the
+//! `.proto` files of this folder. Nothing is written by hand here, and nothing is converted.
+
+/// Version 1 of the API, the protobuf package `leaseq.v1`.
+pub mod v1 {
+    // Generated from comments that are written for every language, not for rustdoc and clippy.
+    #![allow(
+        clippy::all,
+        clippy::pedantic,
+        unreachable_pub,
+        missing_docs,
+        rustdoc::all
+    )]
+
+    include!(concat!(env!("OUT_DIR"), "/leaseq.v1.rs"));
+}
+
+/// The compiled `.proto` files with their comments and imports: what gRPC reflection serves.
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/leaseq_descriptor.bin"));

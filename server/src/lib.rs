@@ -1,0 +1,1 @@
+//! The leaseq job-queue server.

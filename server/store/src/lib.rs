@@ -1,0 +1,11 @@
+//! Remembers: makes batches of transitions durable and gives contents back.
+//!
+//! A store has durability and no semantics: it knows which transitions bring
+//! content, which end it, and nothing else about queues.
+
+pub mod seam;
+
+pub use seam::{
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Space, Store,
+    StoreError,
+};

@@ -1,0 +1,213 @@
+//! The seam between the shard and whatever remembers: four methods. A fifth
+//! needs an ADR.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use leaseq_engine::id::JobSeq;
+use leaseq_engine::time::Time;
+use leaseq_engine::transition::{Content, Transition};
+
+/// How many batches of the namespace come before this place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Position(pub u64);
+
+/// Which owner of the namespace writes; goes up with each `load`. The commit of an
+/// owner whose epoch has passed fails.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Epoch(pub u64);
+
+/// What one commit makes durable: all or nothing.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Batch {
+    /// The time the transitions happened at.
+    pub time: Time,
+    /// The transitions, in order.
+    pub transitions: Vec<Transition>,
+}
+
+/// Durability of a namespace.
+///
+/// Order of calls: `load` once, then any of the others. All of them block; the
+/// caller gives them a thread. After an error that is not `CommitError::Conflict`
+/// every later call fails as well: memory and disk may disagree, and only a new
+/// `load` can tell.
+pub trait Store: Send {
+    /// Takes ownership (a new epoch) and hands over every batch that was
+    /// committed, oldest first, contents left out. The flag is true while
+    /// transitions may speak of jobs whose beginning has been dropped by `compact`.
+    ///
+    /// # Errors
+    /// When the store cannot be read, is damaged, is newer than this program, or
+    /// `replay` refuses.
+    fn load(
+        &mut self,
+        replay: &mut dyn FnMut(Batch, bool) -> Result<(), String>,
+    ) -> Result<Loaded, StoreError>;
+
+    /// Appends `batch` as the `at`-th, atomically. Ok only when it is durable by
+    /// the store's sync policy.
+    ///
+    /// # Errors
+    /// `Conflict` if another writer was first: nothing was written. Anything else
+    /// is final.
+    fn commit(
+        &mut self,
+        epoch: Epoch,
+        at: Position,
+        batch: Batch,
+    ) -> Result<Committed, CommitError>;
+
+    /// The contents of these jobs, in order. A job that ended in the last
+    /// committed batch still has its content; one that ended before has not.
+    ///
+    /// # Errors
+    /// When they cannot be read, are damaged, or are not there.
+    fn contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError>;
+
+    /// One bounded step of reclaiming space.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn compact(&mut self) -> Result<Compaction, StoreError>;
+}
+
+/// What `load` found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Loaded {
+    /// The epoch to commit with.
+    pub epoch: Epoch,
+    /// The position of the next batch.
+    pub next: Position,
+    /// The time of the last batch; the epoch's start if there is none.
+    pub last_time: Time,
+    /// Bytes of a torn, never acknowledged batch that were cut off the end.
+    pub torn_bytes: u64,
+}
+
+/// A batch is durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// The position of the next batch.
+    pub next: Position,
+    /// Bytes written.
+    pub bytes: u64,
+    /// How long the disk took to make them durable.
+    pub sync_time: Duration,
+    /// How the store stands.
+    pub report: Report,
+}
+
+/// How the store stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Whether there is room for more jobs.
+    pub space: Space,
+    /// Bytes on disk, reserve included.
+    pub disk_bytes: u64,
+    /// Segments on disk.
+    pub segments: u64,
+}
+
+/// Whether there is room for more jobs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Space {
+    /// There is.
+    #[default]
+    Enough,
+    /// Down to the reserve: only what ends jobs may be committed.
+    Reserve,
+}
+
+/// What a step of `compact` wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Compaction {
+    /// Nothing to do now.
+    Idle(Report),
+    /// These jobs stand in the way of removing the oldest segment: restate them
+    /// (`Command::RestateJobs`), commit, and call again. At most a thousand jobs
+    /// and a mebibyte of content, unless a single one is larger.
+    RestateJobs(Vec<JobSeq>),
+    /// Restate the ledger (`Command::RestateLedger`), commit up to and including
+    /// `Transition::CountersRestated`, and call again.
+    RestateLedger,
+    /// A segment was removed; there may be more to do.
+    Removed(Report),
+}
+
+/// The batch is not durable.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Another writer was first, or owns the namespace now. Nothing was written.
+    #[error("another writer has appended to this namespace; this one must stop")]
+    Conflict,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The store failed. The texts say which file, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system said no.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What came back.
+        source: std::io::Error,
+    },
+    /// Another process uses the directory.
+    #[error(
+        "the data directory {} is in use by another process; stop it, or give this one another --data",
+        path.display()
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A newer version wrote it.
+    #[error(
+        "{} has format version {found}, this leaseq knows up to {known}; start the newer leaseq again (nothing was changed)",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The highest known.
+        known: u32,
+    },
+    /// Bytes are not what was written.
+    #[error(
+        "{} is damaged at byte {offset}: {what}; nothing was changed. Run `leaseq doctor {}` to see what can be saved",
+        path.display(),
+        path.parent().unwrap_or(path).display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The replayed transitions contradict each other.
+    #[error("{what}; nothing was changed. Run `leaseq doctor` on the data directory")]
+    Contradiction {
+        /// What is wrong.
+        what: String,
+    },
+    /// No content of this job.
+    #[error("the store has no content for job number {}", job.0)]
+    NoContent {
+        /// The job.
+        job: JobSeq,
+    },
+    /// An earlier error was final.
+    #[error("the store failed before and accepts nothing more; restart the server")]
+    Failed,
+}
