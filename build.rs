@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let files = proto_files(Path::new(PACKAGE_DIR).join("v1").as_path())?;
     let descriptors = compile(&files)?;
-    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     fs::write(out_dir.join("leaseq_descriptor.bin"), &descriptors)?;
 
     tonic_prost_build::configure()
