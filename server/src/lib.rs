@@ -1,1 +1,3 @@
 //! The leaseq job-queue server.
+
+mod shard;

@@ -1,0 +1,337 @@
+//! The thread that decides: inbox to engine, engine to committer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use leaseq_engine::command::Command;
+use leaseq_engine::id::NamespaceTag;
+use leaseq_engine::settings::EngineConfig;
+use leaseq_engine::time::Time;
+use leaseq_engine::{Engine, Output};
+use leaseq_store::{Batch, Loaded, Store, StoreError};
+use tracing::{error, info, warn};
+
+use super::answer::Refusal;
+use super::committer::{Committer, Work};
+use super::handle::{Condition, Identity, ShardHandle, Shared};
+use super::inbox::{Inbox, Input, Route};
+
+/// How many batches may wait for the committer. One: while a batch is being made
+/// durable, the next one is decided, and commands for the one after gather.
+const BATCHES_AHEAD: usize = 1;
+
+/// How often the wall clock is looked at when nothing happens, so that a machine
+/// that slept is noticed before a deadline is missed.
+const IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// Limits of a shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShardOptions {
+    /// How many commands may wait for the driver.
+    pub(crate) pending_commands_max: usize,
+    /// How many bytes of content they may bring together.
+    pub(crate) pending_bytes_max: usize,
+    /// A batch is closed when its contents reach this many bytes. Far below a
+    /// segment of the journal, which a batch has to fit.
+    pub(crate) batch_bytes_max: usize,
+}
+
+impl Default for ShardOptions {
+    fn default() -> Self {
+        Self {
+            pending_commands_max: 65_536,
+            pending_bytes_max: 256 << 20,
+            batch_bytes_max: 8 << 20,
+        }
+    }
+}
+
+/// Starts a shard on `store`. It refuses with `Recovering` until the store is
+/// read; `ShardHandle::watch` tells when that is over.
+///
+/// # Errors
+/// When the operating system gives no thread.
+pub(crate) fn start(
+    store: Box<dyn Store>,
+    config: EngineConfig,
+    options: ShardOptions,
+) -> std::io::Result<ShardHandle> {
+    let inbox = Inbox::new(options);
+    let handle = ShardHandle {
+        inbox,
+        shared: Arc::new(Shared::new()),
+    };
+    let driver_handle = handle.clone();
+    thread::Builder::new()
+        .name("leaseq-shard".into())
+        .spawn(move || {
+            run(driver_handle, store, config, options);
+        })?;
+    Ok(handle)
+}
+
+/// The life of a shard. Whatever ends it, a panic included, its condition says so.
+fn run(handle: ShardHandle, store: Box<dyn Store>, config: EngineConfig, options: ShardOptions) {
+    let shared = Arc::clone(&handle.shared);
+    let inbox = handle.inbox.clone();
+    let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        live(handle, store, config, options)
+    }));
+    let condition = match lived {
+        Ok(Ok(())) => Condition::Stopped,
+        Ok(Err(reason)) => Condition::Failed(reason),
+        Err(_) => Condition::Failed("a bug: the shard's thread panicked".into()),
+    };
+    let refusal = match &condition {
+        Condition::Failed(reason) => {
+            error!(reason, "the store failed; nothing is acknowledged any more");
+            Refusal::StoreFailed
+        }
+        _ => Refusal::Draining,
+    };
+    inbox.close(refusal);
+    shared.condition.send_replace(condition);
+}
+
+fn live(
+    handle: ShardHandle,
+    mut store: Box<dyn Store>,
+    config: EngineConfig,
+    options: ShardOptions,
+) -> Result<(), String> {
+    let (engine, loaded, first) =
+        recover(&mut *store, config, &handle.shared).map_err(|error| error.to_string())?;
+    let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+    let committer = spawn_committer(store, loaded, &handle, receiver)?;
+    let mut driver = Driver {
+        engine,
+        inbox: handle.inbox.clone(),
+        shared: Arc::clone(&handle.shared),
+        options,
+        committer: sender,
+        taken: VecDeque::new(),
+    };
+    let mut work = Work::new(handle.shared.clock.now());
+    work.output = first;
+    if driver.committer.send(work).is_ok() {
+        handle.inbox.open();
+        driver.shared.condition.send_replace(Condition::Serving);
+        driver.run();
+    }
+    drop(driver);
+    committer
+        .join()
+        .unwrap_or_else(|_| Err("a bug: the committer's thread panicked".into()))
+}
+
+fn spawn_committer(
+    store: Box<dyn Store>,
+    loaded: Loaded,
+    handle: &ShardHandle,
+    receiver: Receiver<Work>,
+) -> Result<thread::JoinHandle<Result<(), String>>, String> {
+    let committer = Committer::new(store, loaded, handle.clone());
+    thread::Builder::new()
+        .name("leaseq-commit".into())
+        .spawn(move || committer.run(&receiver))
+        .map_err(|error| format!("the operating system gives no thread: {error}"))
+}
+
+/// Reads the store into a new engine. What the engine has to say about the
+/// restart is the first batch.
+fn recover(
+    store: &mut dyn Store,
+    config: EngineConfig,
+    shared: &Shared,
+) -> Result<(Engine, Loaded, Output), StoreError> {
+    let started = Instant::now();
+    let mut engine = Engine::new(config);
+    let mut batches = 0_u64;
+    let loaded = store.load(&mut |batch: Batch, trimmed| {
+        batches += 1;
+        batch
+            .transitions
+            .iter()
+            .try_for_each(|transition| engine.restore(transition, trimmed))
+            .map_err(|error| error.to_string())
+    })?;
+    shared.clock.not_before(loaded.last_time);
+    let mut first = Output::default();
+    if engine.identity().is_none() {
+        let (tag, token_key) = new_identity()?;
+        engine.create(tag, token_key, &mut first);
+    }
+    engine.restored(loaded.last_time, shared.clock.now(), &mut first);
+    if let Some((tag, token_key)) = engine.identity() {
+        // Set once: this is the only place, and it runs once.
+        let _ = shared.identity.set(Identity { tag, token_key });
+    }
+    let took = started.elapsed();
+    shared
+        .metrics
+        .recovery_micros
+        .store(super::metrics::micros(took), Ordering::Relaxed);
+    shared
+        .metrics
+        .torn_bytes
+        .store(loaded.torn_bytes, Ordering::Relaxed);
+    if loaded.torn_bytes > 0 {
+        warn!(
+            bytes = loaded.torn_bytes,
+            "cut a torn batch, never acknowledged, off the journal"
+        );
+    }
+    info!(batches, millis = took.as_millis(), "the journal is read");
+    Ok((engine, loaded, first))
+}
+
+fn new_identity() -> Result<(NamespaceTag, [u8; 16]), StoreError> {
+    let mut random = [0_u8; 20];
+    getrandom::fill(&mut random).map_err(|error| StoreError::Contradiction {
+        what: format!("the operating system gives no random numbers: {error}"),
+    })?;
+    let [a, b, c, d, token_key @ ..] = random;
+    Ok((
+        NamespaceTag::new(u32::from_le_bytes([a, b, c, d])),
+        token_key,
+    ))
+}
+
+struct Driver {
+    engine: Engine,
+    inbox: Inbox,
+    shared: Arc<Shared>,
+    options: ShardOptions,
+    committer: SyncSender<Work>,
+    /// Taken from the inbox and not yet decided.
+    taken: VecDeque<Input>,
+}
+
+impl Driver {
+    /// Decides until it is told to stop or the committer has failed.
+    fn run(&mut self) {
+        loop {
+            // What is left of a full batch goes first: taking more would be a second
+            // inbox without a bound.
+            if self.taken.is_empty() {
+                let wait = self.wait();
+                if !self.inbox.take(&mut self.taken, wait) {
+                    return;
+                }
+            }
+            let moved = self.shared.clock.follow_wall();
+            let mut work = Work::new(self.shared.clock.now());
+            if let Some(by) = moved {
+                warn!(
+                    seconds = by.as_secs(),
+                    "the wall clock jumped ahead; leases last that much longer"
+                );
+                self.engine
+                    .apply(work.time, Command::ClockMoved { by }, &mut work.output);
+            }
+            self.decide(&mut work);
+            let stop = work.stop;
+            let something = !work.is_empty();
+            if (something && self.committer.send(work).is_err()) || stop {
+                return;
+            }
+        }
+    }
+
+    /// How long nothing is due.
+    fn wait(&self) -> Duration {
+        let now = self.shared.clock.now();
+        self.engine
+            .next_deadline()
+            .map_or(IDLE_MAX, |due| due.since(now).min(IDLE_MAX))
+    }
+
+    /// Applies what was taken, up to a batch's worth, and what is due.
+    fn decide(&mut self, work: &mut Work) {
+        let mut bytes = 0;
+        while bytes < self.options.batch_bytes_max && !work.stop {
+            let Some(input) = self.taken.pop_front() else {
+                break;
+            };
+            match input {
+                Input::Command(command, route) => {
+                    bytes += self.command(work, command, route);
+                }
+                Input::Register(session, outbox) => work.registered.push((session, outbox)),
+                Input::Compact(command) => {
+                    work.compaction_step = true;
+                    self.engine.apply(work.time, command, &mut work.output);
+                }
+                Input::Drain => work.drain = true,
+                Input::Stop => work.stop = true,
+            }
+        }
+        if self
+            .engine
+            .next_deadline()
+            .is_some_and(|due| due <= work.time)
+        {
+            let random = splitmix(work.time);
+            self.engine
+                .apply(work.time, Command::Tick { random }, &mut work.output);
+        }
+    }
+
+    /// Applies one command; gives the bytes of content it brought.
+    fn command(&mut self, work: &mut Work, command: Command, route: Route) -> usize {
+        self.shared.metrics.commands.fetch_add(1, Ordering::Relaxed);
+        work.commands += 1;
+        let bytes = content_bytes(&command);
+        let is_put = matches!(command, Command::Put(_));
+        if is_put && self.shared.metrics.disk_reserve.load(Ordering::Relaxed) {
+            self.shared
+                .metrics
+                .disk_full_refusals
+                .fetch_add(1, Ordering::Relaxed);
+            work.refused.push((route, Refusal::DiskFull));
+            return 0;
+        }
+        if !matches!(route, Route::None) {
+            work.routes.push(route);
+        }
+        if let Command::CloseSession { session } = &command {
+            work.closed.push(*session);
+        }
+        if let Command::Abandon { ticket } = &command {
+            work.abandoned.push(*ticket);
+        }
+        self.engine.apply(work.time, command, &mut work.output);
+        bytes
+    }
+}
+
+/// Bytes that a command brings into the journal beside a few fixed ones.
+pub(super) fn content_bytes(command: &Command) -> usize {
+    match command {
+        Command::Put(put) => put
+            .jobs
+            .iter()
+            .map(|job| job.content.payload.len() + job.content.headers.len())
+            .sum(),
+        Command::Settle(settle) => settle
+            .settlements
+            .iter()
+            .flatten()
+            .map(|settlement| match &settlement.verdict {
+                leaseq_engine::command::Verdict::Complete { result } => result.len(),
+                _ => 0,
+            })
+            .sum(),
+        _ => 0,
+    }
+}
+
+/// Jitter for what a tick retries: spread by the moment is enough.
+fn splitmix(time: Time) -> u64 {
+    let z = time.as_millis().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}

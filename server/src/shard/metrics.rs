@@ -1,0 +1,107 @@
+//! The shard's figures: plain atomics, written by its two threads, read when
+//! somebody scrapes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use leaseq_store::{Committed, Report, Space};
+
+/// Upper bounds of the duration buckets in microseconds: 50 µs to 5 s.
+pub(crate) const DURATION_BUCKETS_MICROS: [u64; 16] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000,
+];
+
+/// Upper bounds of the buckets of commands in a batch.
+pub(crate) const BATCH_BUCKETS: [u64; 16] = [
+    1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768,
+];
+
+/// The shard's figures.
+#[derive(Debug, Default)]
+pub(crate) struct ShardMetrics {
+    /// Commands decided.
+    pub(crate) commands: AtomicU64,
+    /// Batches made durable.
+    pub(crate) commits: AtomicU64,
+    /// Bytes written to the store.
+    pub(crate) commit_bytes: AtomicU64,
+    /// How many commands each batch had.
+    pub(crate) batch_commands: Histogram,
+    /// How long the store took to make a batch durable, in microseconds.
+    pub(crate) commit_micros: Histogram,
+    /// How long the disk's sync took of that, in microseconds.
+    pub(crate) sync_micros: Histogram,
+    /// Puts refused because the disk is down to the reserve.
+    pub(crate) disk_full_refusals: AtomicU64,
+    /// Commands refused because too many were waiting.
+    pub(crate) inbox_full_refusals: AtomicU64,
+    /// Bytes on disk.
+    pub(crate) disk_bytes: AtomicU64,
+    /// Segments on disk.
+    pub(crate) segments: AtomicU64,
+    /// Whether the disk is down to the reserve.
+    pub(crate) disk_reserve: AtomicBool,
+    /// How long the last start took to read the journal, in microseconds.
+    pub(crate) recovery_micros: AtomicU64,
+    /// Bytes of a torn batch cut off at the last start.
+    pub(crate) torn_bytes: AtomicU64,
+}
+
+impl ShardMetrics {
+    pub(super) fn committed(&self, committed: &Committed, took: Duration) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.commit_bytes
+            .fetch_add(committed.bytes, Ordering::Relaxed);
+        self.commit_micros
+            .record(micros(took), &DURATION_BUCKETS_MICROS);
+        self.sync_micros
+            .record(micros(committed.sync_time), &DURATION_BUCKETS_MICROS);
+        self.report(&committed.report);
+    }
+
+    pub(super) fn report(&self, report: &Report) {
+        self.disk_bytes.store(report.disk_bytes, Ordering::Relaxed);
+        self.segments.store(report.segments, Ordering::Relaxed);
+        self.disk_reserve
+            .store(report.space == Space::Reserve, Ordering::Relaxed);
+    }
+}
+
+/// Counts of values up to each of sixteen bounds, which the writer names.
+#[derive(Debug, Default)]
+pub(crate) struct Histogram {
+    buckets: [AtomicU64; 16],
+    count: AtomicU64,
+    sum: AtomicU64,
+}
+
+impl Histogram {
+    pub(super) fn record(&self, value: u64, bounds: &[u64; 16]) {
+        if let Some(at) = bounds.iter().position(|bound| value <= *bound) {
+            self.buckets[at].fetch_add(1, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(value, Ordering::Relaxed);
+    }
+
+    /// How many values were in each bucket alone; those above the last are only
+    /// in `count`.
+    pub(crate) fn buckets(&self) -> [u64; 16] {
+        std::array::from_fn(|at| self.buckets[at].load(Ordering::Relaxed))
+    }
+
+    /// How many values there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Their sum.
+    pub(crate) fn sum(&self) -> u64 {
+        self.sum.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

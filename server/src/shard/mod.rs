@@ -1,0 +1,29 @@
+//! Drives: one engine and one store, on two threads of their own.
+//!
+//! The driver takes all waiting commands as one batch, reads the clock once, lets
+//! the engine apply them and hands transitions and effects on. The committer makes
+//! the batch durable with one write, and only then lets the effects out. While it
+//! waits for the disk, the driver applies the next batch (group commit with
+//! pipelining).
+//!
+//! Invariant: nothing leaves before `Store::commit` of its batch returned Ok. After
+//! an error of the store nothing leaves at all: whoever waits is refused, the
+//! condition becomes `Failed`, and the process is expected to end.
+
+mod answer;
+mod clock;
+mod committer;
+mod driver;
+mod handle;
+mod inbox;
+mod link;
+mod metrics;
+mod outboxes;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use answer::{Answer, Pending, Refusal};
+pub(crate) use driver::{ShardOptions, start};
+pub(crate) use handle::{Condition, Identity, ShardHandle};
+pub(crate) use link::{SessionEvent, SessionLink, SessionSender};
+pub(crate) use metrics::{BATCH_BUCKETS, DURATION_BUCKETS_MICROS, Histogram, ShardMetrics};

@@ -1,0 +1,116 @@
+//! Who gets what: the routes of answers and the outboxes of sessions.
+
+use leaseq_engine::command::Command;
+use leaseq_engine::id::{SessionId, Ticket};
+use std::collections::HashMap;
+
+use rustc_hash::FxBuildHasher;
+use tokio::sync::mpsc;
+
+use super::answer::{AnswerResult, Refusal, leases_of, take_back};
+use super::inbox::{Inbox, Route};
+use super::link::SessionEvent;
+
+/// The routes of the answers that are still to come, and the open sessions.
+#[derive(Debug)]
+pub(super) struct Outboxes {
+    routes: HashMap<Ticket, Route, FxBuildHasher>,
+    sessions: HashMap<SessionId, mpsc::UnboundedSender<SessionEvent>, FxBuildHasher>,
+    inbox: Inbox,
+}
+
+impl Outboxes {
+    pub(super) fn new(inbox: Inbox) -> Self {
+        Self {
+            routes: HashMap::default(),
+            sessions: HashMap::default(),
+            inbox,
+        }
+    }
+
+    /// Remembers where an answer goes.
+    pub(super) fn expect(&mut self, route: Route) {
+        match &route {
+            Route::None => {}
+            Route::Call(ticket, _) | Route::Session(ticket, _) => {
+                self.routes.insert(*ticket, route);
+            }
+        }
+    }
+
+    /// Remembers a session's outbox.
+    pub(super) fn register(&mut self, id: SessionId, outbox: mpsc::UnboundedSender<SessionEvent>) {
+        self.sessions.insert(id, outbox);
+    }
+
+    /// Forgets a session that has closed.
+    pub(super) fn unregister(&mut self, id: SessionId) {
+        self.sessions.remove(&id);
+    }
+
+    /// Forgets a caller that has gone away.
+    pub(super) fn forget(&mut self, ticket: Ticket) {
+        self.routes.remove(&ticket);
+    }
+
+    /// Sends an answer. If its caller has gone away, what it granted is taken back.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: AnswerResult) {
+        if let Some(route) = self.routes.remove(&ticket) {
+            self.send(route, answer);
+        } else if let Ok(answer) = answer {
+            // Abandoned meanwhile.
+            self.take_back(answer.reply);
+        }
+    }
+
+    /// Sends an answer along a route.
+    pub(super) fn send(&self, route: Route, answer: AnswerResult) {
+        match route {
+            Route::None => {}
+            Route::Call(_, sender) => {
+                if let Err(Ok(answer)) = sender.send(answer) {
+                    self.take_back(answer.reply);
+                }
+            }
+            Route::Session(_, session) => self.event(session, SessionEvent::Answer(answer)),
+        }
+    }
+
+    /// Puts something into a session's outbox. Jobs for a session that is gone are
+    /// taken back.
+    pub(super) fn event(&self, session: SessionId, event: SessionEvent) {
+        let unsent = match self.sessions.get(&session) {
+            Some(outbox) => outbox.send(event).err().map(|error| error.0),
+            None => Some(event),
+        };
+        if let Some(SessionEvent::Deliver { grants, .. }) = unsent {
+            self.inbox.tell(Command::TakeBack {
+                leases: leases_of(&grants),
+            });
+        }
+    }
+
+    /// Tells every session that the server shuts down.
+    pub(super) fn drain(&self) {
+        for outbox in self.sessions.values() {
+            // A session that is gone needs no telling.
+            let _ = outbox.send(SessionEvent::Drain);
+        }
+    }
+
+    /// Refuses everyone: nothing more will come.
+    pub(super) fn fail(&mut self, why: &Refusal) {
+        for (_, route) in std::mem::take(&mut self.routes) {
+            self.send(route, Err(why.clone()));
+        }
+        for (_, outbox) in std::mem::take(&mut self.sessions) {
+            let _ = outbox.send(SessionEvent::Failed(why.clone()));
+        }
+    }
+
+    fn take_back(&self, reply: leaseq_engine::effect::Reply) {
+        if let Some(command) = take_back(reply) {
+            self.inbox.tell(command);
+        }
+    }
+}
