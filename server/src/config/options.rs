@@ -1,0 +1,330 @@
+//! The table: every option once, with its help text, default and bounds. Flags,
+//! environment, file, reference and example file are made from it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::error::ConfigError;
+use super::resolve::Values;
+use super::value::{Kind, LogFormat, LogLevel, Reflection, StoreKind, SyncPolicy};
+
+/// One option: its names and what it takes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct OptionSpec {
+    /// The key in the file, with its section: `limits.payload_bytes`.
+    pub key: &'static str,
+    /// The environment variable: `LEASEQ_LIMITS_PAYLOAD_BYTES`.
+    pub env: &'static str,
+    /// The flag without its dashes: `limits-payload-bytes`. A secret has none.
+    pub flag: Option<&'static str>,
+    /// What it is for, in one or a few sentences.
+    pub help: &'static str,
+    /// The default as text; empty: not set.
+    pub default: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+}
+
+impl OptionSpec {
+    fn new(row: &Row) -> Self {
+        let env = format!("LEASEQ_{}", row.key.replace('.', "_").to_uppercase());
+        let flag = row.key.replace(['.', '_'], "-");
+        Self {
+            key: row.key,
+            // Made once for the life of the process.
+            env: env.leak(),
+            flag: (row.kind != Kind::Secret).then(|| &*flag.leak()),
+            help: row.help.trim(),
+            default: row.default,
+            kind: row.kind,
+        }
+    }
+
+    /// Whether the value may not be shown.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
+    }
+
+    /// The section of the file it is in; `None`: at the top.
+    #[must_use]
+    pub fn section(&self) -> Option<&'static str> {
+        self.key.split_once('.').map(|(section, _)| section)
+    }
+}
+
+/// All options, in the order in which people read about them.
+pub fn options() -> &'static [OptionSpec] {
+    static OPTIONS: LazyLock<Vec<OptionSpec>> =
+        LazyLock::new(|| Config::rows().iter().map(OptionSpec::new).collect());
+    &OPTIONS
+}
+
+/// The option with this key.
+#[must_use]
+pub fn find_option(key: &str) -> Option<&'static OptionSpec> {
+    options().iter().find(|spec| spec.key == key)
+}
+
+/// What the table says; the names are derived.
+struct Row {
+    key: &'static str,
+    help: &'static str,
+    default: &'static str,
+    kind: Kind,
+}
+
+/// A struct of values, its rows of the table and its reading, from one definition.
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        $name:ident {
+            $( $(#[doc = $help:literal])+ $field:ident : $type:ty = $key:literal, $default:literal, $kind:expr; )*
+        }
+        $( sections { $( $(#[doc = $doc:literal])+ $part:ident : $part_type:ident, )* } )?
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            $( $(#[doc = $help])+ pub $field: $type, )*
+            $($( $(#[doc = $doc])+ pub $part: $part_type, )*)?
+        }
+
+        impl $name {
+            fn rows() -> Vec<Row> {
+                #[allow(unused_mut)]
+                let mut rows = vec![$(
+                    Row { key: $key, help: concat!($($help),+), default: $default, kind: $kind },
+                )*];
+                $($( rows.extend($part_type::rows()); )*)?
+                rows
+            }
+
+            pub(super) fn read(values: &Values<'_>) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    $( $field: values.get($key)?, )*
+                    $($( $part: $part_type::read(values)?, )*)?
+                })
+            }
+        }
+    };
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+const fn bytes(min: u64, max: u64) -> Kind {
+    Kind::Bytes { min, max }
+}
+
+const fn count(min: u64, max: u64) -> Kind {
+    Kind::Count { min, max }
+}
+
+const fn millis(min: u64, max: u64) -> Kind {
+    Kind::Duration {
+        min: Duration::from_millis(min),
+        max: Duration::from_millis(max),
+    }
+}
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+section! {
+    /// Everything that a server is told.
+    Config {
+        /// The address of the gRPC port. Not on loopback: no key, no start; no TLS, no start
+        /// unless insecure_plaintext is set.
+        listen: SocketAddr = "listen", "127.0.0.1:5327", Kind::Address;
+        /// The address of the admin port (HTTP: metrics, health for probes), or off.
+        /// Not on loopback it asks for a key with the read role.
+        admin_listen: Option<SocketAddr> = "admin_listen", "127.0.0.1:5328", Kind::AddressOrOff;
+        /// The data directory; created if it is not there.
+        data: PathBuf = "data", "./leaseq-data", Kind::Path;
+        /// What remembers the jobs: journal (files in the data directory) or memory (nothing
+        /// outlives the process).
+        store: StoreKind = "store", "journal", Kind::Choice(StoreKind::WORDS);
+        /// When an answer is durable: always (after the disk has confirmed it), interval:5ms
+        /// (a power cut may lose that much), os (a power cut may lose seconds).
+        sync: SyncPolicy = "sync", "always", Kind::Sync;
+        /// One key that may do everything. Only from the environment: arguments and
+        /// configuration files are read by too many.
+        authkey: Option<SecretString> = "authkey", "", Kind::Secret;
+        /// A file whose first line is one key that may do everything. Read again when it
+        /// changes.
+        authkey_file: Option<PathBuf> = "authkey_file", "", Kind::Path;
+        /// A TOML file of named keys with roles and queues. Read again when it changes.
+        keys_file: Option<PathBuf> = "keys_file", "", Kind::Path;
+        /// Accept connections without TLS on addresses that are not loopback. Keys and
+        /// payloads can then be read on the way.
+        insecure_plaintext: bool = "insecure_plaintext", "false", Kind::Switch;
+        /// Who may ask the server for its API by gRPC reflection: auth (whoever has a key),
+        /// open (everyone), off.
+        reflection: Reflection = "reflection", "auth", Kind::Choice(Reflection::WORDS);
+        /// Whether a Put creates its queue.
+        auto_create_queues: bool = "auto_create_queues", "true", Kind::Switch;
+        /// How long calls and sessions get to finish when the server is told to stop.
+        drain_timeout: Duration = "drain_timeout", "10s", millis(0, HOUR);
+    }
+    sections {
+        /// Certificates.
+        tls: Tls,
+        /// The settings of a queue that a Put creates.
+        queue: QueueDefaults,
+        /// Limits.
+        limits: Limits,
+        /// The transport.
+        http2: Http2,
+        /// Logging.
+        log: Log,
+        /// Metrics.
+        metrics: Metrics,
+    }
+}
+
+section! {
+    /// Certificates. Files are read again when they change.
+    Tls {
+        /// The server's certificate chain (PEM). Together with tls.key it turns TLS on.
+        cert: Option<PathBuf> = "tls.cert", "", Kind::Path;
+        /// The private key of tls.cert (PEM).
+        key: Option<PathBuf> = "tls.key", "", Kind::Path;
+        /// Certificate authorities (PEM); if set, only clients with a certificate from one of
+        /// them get in. They still need a key.
+        client_ca: Option<PathBuf> = "tls.client_ca", "", Kind::Path;
+    }
+}
+
+section! {
+    /// The settings of a queue that a Put creates.
+    QueueDefaults {
+        /// How long a lease taken by Get lasts unless the call says otherwise.
+        lease_duration: Duration = "queue.lease_duration", "30s", millis(100, DAY);
+        /// How often a job may be leased before a failure makes it dead.
+        max_attempts: u32 = "queue.max_attempts", "20", count(1, 1_000);
+        /// The wait before the first retry.
+        retry_initial_delay: Duration = "queue.retry_initial_delay", "1s", millis(0, 7 * DAY);
+        /// No wait between attempts is longer.
+        retry_delay_max: Duration = "queue.retry_max_delay", "1h", millis(0, 7 * DAY);
+        /// The factor from one wait to the next.
+        retry_multiplier: f64 = "queue.retry_multiplier", "2", Kind::Factor { min: 1.0, max: 10.0 };
+        /// The part of each wait that is random, from 0 (none) to 1 (all of it).
+        retry_jitter: f64 = "queue.retry_jitter", "0.2", Kind::Factor { min: 0.0, max: 1.0 };
+        /// How many scheduled, ready and leased jobs a queue may hold. 0: no bound.
+        jobs_max: u64 = "queue.max_jobs", "0", count(0, 1_000_000_000_000);
+        /// How long completed and cancelled jobs can still be read. 0: not at all.
+        result_retention: Duration = "queue.result_retention", "0", millis(0, 30 * DAY);
+    }
+}
+
+section! {
+    /// Limits: what one call, one connection and the server as a whole may take.
+    Limits {
+        /// The largest payload or result.
+        payload_bytes_max: usize = "limits.payload_bytes", "1MiB", bytes(KIB, 16 * MIB);
+        /// The most entries in one Put, Get, Settle or Extend.
+        batch_jobs_max: usize = "limits.batch_jobs", "1000", count(1, 10_000);
+        /// The largest request. At least 64KiB more than limits.payload_bytes.
+        request_bytes_max: usize = "limits.request_bytes", "4MiB", bytes(65 * KIB, 64 * MIB);
+        /// The longest a call may ask to wait.
+        wait_max: Duration = "limits.wait", "10m", millis(SECOND, 10 * MINUTE);
+        /// The shortest lease.
+        lease_duration_min: Duration = "limits.lease_duration_min", "100ms", millis(100, HOUR);
+        /// The longest lease.
+        lease_duration_max: Duration = "limits.lease_duration", "24h", millis(SECOND, DAY);
+        /// The longest grace of a session.
+        grace_max: Duration = "limits.grace", "1h", millis(0, HOUR);
+        /// The most queues one session may lease from.
+        queues_per_session_max: usize = "limits.session_queues", "100", count(1, 1_000);
+        /// The most jobs one session may hold.
+        flow_jobs_max: usize = "limits.session_jobs", "10000", count(1, 100_000);
+        /// The most jobs in one delivery to a session.
+        delivery_jobs_max: usize = "limits.delivery_jobs", "1000", count(1, 10_000);
+        /// How many queues there may be.
+        queues_max: usize = "limits.queues", "10000", count(1, 1_000_000);
+        /// How many sessions may be open.
+        sessions_max: usize = "limits.sessions", "10000", count(1, 1_000_000);
+        /// How many callers may wait in Get, Put, WaitJob and WaitQueue together.
+        waiters_max: usize = "limits.waiters", "100000", count(1, 10_000_000);
+        /// How many bytes the Puts that wait for room in full queues may hold together.
+        blocked_bytes_max: usize = "limits.blocked_bytes", "64MiB", bytes(MIB, 16 * GIB);
+        /// How many request ids are remembered, so that a Put can be repeated.
+        request_ids_max: usize = "limits.request_ids", "100000", count(0, 10_000_000);
+        /// How long request ids are remembered.
+        request_id_window: Duration = "limits.request_id_window", "10m", millis(SECOND, DAY);
+        /// How many verdicts are remembered, so that one can be sent twice.
+        verdicts_max: usize = "limits.verdicts", "1048576", count(0, 100_000_000);
+        /// How many commands may wait to be decided.
+        pending_commands_max: usize = "limits.pending_commands", "16384", count(16, 1_000_000);
+        /// How many bytes of payloads are kept in memory beside the disk.
+        cache_bytes_max: usize = "limits.cache_bytes", "64MiB", bytes(0, 64 * GIB);
+        /// The size at which a new file of the journal is begun.
+        segment_bytes: u64 = "limits.segment_bytes", "64MiB", bytes(MIB, 4 * GIB);
+        /// How many connections to the gRPC port there may be.
+        connections_max: usize = "limits.connections", "10000", count(1, 1_000_000);
+        /// How many of them from one address (IPv6: one /64 network).
+        connections_per_address_max: usize = "limits.connections_per_address", "512", count(1, 1_000_000);
+        /// How many of them that have not shown a key yet.
+        unauthenticated_connections_max: usize = "limits.unauthenticated_connections", "256", count(1, 1_000_000);
+        /// How many connections to the admin port there may be.
+        admin_connections_max: usize = "limits.admin_connections", "64", count(1, 10_000);
+        /// How long the TLS handshake and the first bytes of HTTP/2 may take.
+        handshake_timeout: Duration = "limits.handshake_timeout", "5s", millis(50, MINUTE);
+        /// How long a connection may go without a first call that is let in.
+        first_request_timeout: Duration = "limits.first_request_timeout", "10s", millis(50, 10 * MINUTE);
+        /// How many calls may be open on one connection.
+        streams_per_connection_max: u32 = "limits.streams_per_connection", "256", count(1, 65_536);
+        /// The largest set of headers of a call.
+        header_bytes_max: u32 = "limits.header_bytes", "8KiB", bytes(KIB, 256 * KIB);
+        /// How many calls a client may have cancelled before the server has looked at them;
+        /// more ends the connection.
+        pending_accept_resets_max: usize = "limits.pending_accept_resets", "1000", count(20, 100_000);
+        /// How many calls of one connection may have broken the rules of HTTP/2 in all its life;
+        /// more ends the connection.
+        local_error_resets_max: usize = "limits.local_error_resets", "10000", count(20, 10_000_000);
+        /// How many keys a keys file may have.
+        keys_max: usize = "limits.keys", "1000", count(1, 10_000);
+    }
+}
+
+section! {
+    /// The transport.
+    Http2 {
+        /// After this much silence a connection is asked whether it is alive.
+        keepalive_interval: Duration = "http2.keepalive_interval", "15s", millis(SECOND, HOUR);
+        /// Without an answer for this long it is closed.
+        keepalive_timeout: Duration = "http2.keepalive_timeout", "10s", millis(SECOND, 10 * MINUTE);
+        /// How much a client may send on one call before it is read.
+        stream_window: u32 = "http2.stream_window", "1MiB", bytes(64 * KIB, 64 * MIB);
+        /// How much a client may send on one connection before it is read.
+        connection_window: u32 = "http2.connection_window", "4MiB", bytes(64 * KIB, 64 * MIB);
+        /// How much of an answer waits in memory for a client that does not read, for each call.
+        send_buffer_bytes: usize = "http2.send_buffer", "256KiB", bytes(16 * KIB, 16 * MIB);
+    }
+}
+
+section! {
+    /// Logging, to standard error.
+    Log {
+        /// What is logged: error, warn, info, debug (every call and every batch), trace.
+        level: LogLevel = "log.level", "info", Kind::Choice(LogLevel::WORDS);
+        /// How: text, json, or auto (text on a terminal, json elsewhere).
+        format: LogFormat = "log.format", "auto", Kind::Choice(LogFormat::WORDS);
+    }
+}
+
+section! {
+    /// Metrics.
+    Metrics {
+        /// How many queues get a label of their own; the others count as `__other__`.
+        queues_max: usize = "metrics.queues", "1000", count(0, 100_000);
+    }
+}
