@@ -1,3 +1,4 @@
 //! The leaseq job-queue server.
 
+pub mod config;
 mod shard;

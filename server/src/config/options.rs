@@ -263,7 +263,9 @@ section! {
         /// How many verdicts are remembered, so that one can be sent twice.
         verdicts_max: usize = "limits.verdicts", "1048576", count(0, 100_000_000);
         /// How many commands may wait to be decided.
-        pending_commands_max: usize = "limits.pending_commands", "16384", count(16, 1_000_000);
+        pending_commands_max: usize = "limits.pending_commands", "65536", count(16, 1_000_000);
+        /// How many bytes of payloads and results those may hold together.
+        pending_bytes_max: usize = "limits.pending_bytes", "256MiB", bytes(16 * MIB, 64 * GIB);
         /// How many bytes of payloads are kept in memory beside the disk.
         cache_bytes_max: usize = "limits.cache_bytes", "64MiB", bytes(0, 64 * GIB);
         /// The size at which a new file of the journal is begun.
