@@ -1,0 +1,66 @@
+# Sourced by every check script: where things are, how they speak, how tools are had.
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$ROOT"
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+TOOLS=$TARGET/tools
+mkdir -p "$TOOLS"
+
+# Pinned, so that the same commit gives the same answer on every machine.
+BUF_VERSION=1.75.0
+GRPCURL_VERSION=v1.9.3
+
+say() { printf '== %s\n' "$*"; }
+
+fail() {
+    printf 'FAILED: %s\n' "$*" >&2
+    exit 1
+}
+
+apt_install() {
+    say "installing $*"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" apt-get update -q >/dev/null || fail "apt-get update, to install $*"
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -qy --no-install-recommends "$@" \
+        >/dev/null || fail "cannot install $*"
+}
+
+# apt_need COMMAND PACKAGE...: installs the packages unless the command is there.
+apt_need() {
+    local command=$1
+    shift
+    command -v "$command" >/dev/null || apt_install "$@"
+    command -v "$command" >/dev/null || fail "$command is still missing after installing $*"
+}
+
+# The release binary, built if it is not there or older than the source.
+release_binary() {
+    cargo build --release --quiet -p leaseq
+    echo "$TARGET/release/leaseq"
+}
+
+# free_ports N: that many free loopback ports on one line.
+free_ports() {
+    python3 - "$1" <<'PY'
+import socket, sys
+held = [socket.socket() for _ in range(int(sys.argv[1]))]
+for s in held:
+    s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in held))
+PY
+}
+
+# wait_healthy BINARY ADDRESS PID: until the server serves; fails when it ends first or after 30 s.
+wait_healthy() {
+    local tries=0
+    until LEASEQ_ADDR=$2 "$1" health >/dev/null 2>&1; do
+        kill -0 "$3" 2>/dev/null || fail "the server at $2 ended before it served"
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] || fail "the server at $2 does not serve after 30 s"
+        sleep 0.1
+    done
+}
