@@ -1,11 +1,18 @@
 //! The one type that the driver talks to.
 
+use std::collections::BTreeMap;
+
 use crate::command::Command;
 use crate::effect::Effect;
-use crate::id::NamespaceTag;
+use crate::id::{JobSeq, NamespaceTag, SessionId};
+use crate::live::Live;
+use crate::live::session::Session;
 use crate::settings::EngineConfig;
-use crate::time::Time;
+use crate::state::State;
+use crate::state::evolve::{Unknown, is_session};
+use crate::time::{Duration, Time};
 use crate::transition::Transition;
+use crate::turn::Turn;
 
 /// What a batch of commands gave: append-only until the driver takes it.
 #[derive(Debug, Default)]
@@ -30,13 +37,19 @@ pub struct RestoreError(pub String);
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
+    state: State,
+    live: Live,
 }
 
 impl Engine {
     /// An engine that knows nothing.
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
-        Self { config }
+        Self {
+            state: State::new(&config),
+            live: Live::default(),
+            config,
+        }
     }
 
     /// Takes a transition of the store. While `trimmed`, transitions may speak of
@@ -47,45 +60,100 @@ impl Engine {
     /// # Errors
     /// When the transition cannot follow those before it.
     pub fn restore(&mut self, transition: &Transition, trimmed: bool) -> Result<(), RestoreError> {
-        let _ = (transition, trimmed, &self.config);
-        Ok(())
+        let unknown = if trimmed {
+            Unknown::PassOver
+        } else {
+            Unknown::Contradiction
+        };
+        self.state.evolve(transition, None, unknown)
     }
 
     /// The replay is over: rebuilds what is derived. `last_time` is the time of
     /// the last batch. Emits `ClockMoved` by the time the server was down, so that
     /// no lease ended while nobody could extend it.
     pub fn restored(&mut self, last_time: Time, now: Time, out: &mut Output) {
-        let _ = (last_time, now, out);
+        let down = now.since(last_time);
+        let leases = self.state.jobs.values().any(|job| job.lease().is_some());
+        let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out);
+        if leases && !down.is_zero() {
+            turn.emit(Transition::ClockMoved { by: down });
+        }
+        turn.finish();
+        self.leave_behind_sessions(now);
+    }
+
+    /// The sessions of before are gone, their leases are not: each has its
+    /// `lease_duration` to be named by a worker that comes back.
+    fn leave_behind_sessions(&mut self, now: Time) {
+        let mut by_duration: BTreeMap<Duration, Vec<JobSeq>> = BTreeMap::new();
+        for (seq, job) in &self.state.jobs {
+            if let Some(lease) = job.lease()
+                && is_session(lease.holder)
+            {
+                by_duration
+                    .entry(lease.lease_duration)
+                    .or_default()
+                    .push(*seq);
+            }
+        }
+        for (duration, jobs) in by_duration {
+            // The driver counts sessions upwards from the small numbers.
+            let id = SessionId(u64::MAX - self.live.sessions_made_up);
+            self.live.sessions_made_up += 1;
+            let mut session = Session::gone(duration);
+            for seq in jobs {
+                let size = self
+                    .state
+                    .groups
+                    .get(seq)
+                    .map_or(0, |group| group.size(seq));
+                session.hold(seq, size);
+                self.state.bind(seq, Some(id));
+            }
+            self.live.sessions.insert(id, session);
+            self.live.expire_session_at(id, now.after(duration));
+        }
     }
 
     /// Creates the namespace in an empty store.
     pub fn create(&mut self, tag: NamespaceTag, token_key: [u8; 16], out: &mut Output) {
-        let _ = (tag, token_key, out);
+        let now = Time::default(); // nothing in it depends on the time
+        let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out);
+        turn.emit(Transition::NamespaceCreated { tag, token_key });
+        turn.finish();
     }
 
     /// The key of the check value in lease tokens, and the tag of job ids.
     #[must_use]
     pub fn identity(&self) -> Option<(NamespaceTag, [u8; 16])> {
-        None
+        self.state.identity
     }
 
     /// Decides one command at `now`.
     pub fn apply(&mut self, now: Time, command: Command, out: &mut Output) {
-        let _ = (now, command, out);
+        let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out);
+        turn.decide(command);
+        turn.finish();
     }
 
     /// When the next `Command::Tick` is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        None
+        let durable = self.state.deadlines.next();
+        let live = self.live.deadlines.next();
+        match (durable, live) {
+            (Some(durable), Some(live)) => Some(durable.min(live)),
+            (one, other) => one.or(other),
+        }
     }
 
-    /// Panics if an invariant does not hold: a full scan, for tests and for
-    /// `leaseq doctor`. Returns the first violation as text.
+    /// Looks at everything and compares it with everything else: for tests and for
+    /// `leaseq doctor`.
     ///
     /// # Errors
     /// The first invariant that does not hold, in words.
     pub fn check_invariants(&self) -> Result<(), String> {
-        Ok(())
+        self.state.check()?;
+        self.live.check(&self.state)
     }
 }

@@ -8,6 +8,27 @@
 //!
 //! The order of calls: `new`, then `restore` for every transition of the store in
 //! order, then `apply` for each command. See [`Engine`].
+//!
+//! # Where things are
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`command`], [`transition`], [`effect`] | the three closed enums: in, durable, out |
+//! | [`id`], [`time`], [`settings`], [`rejection`] | the words they are made of |
+//! | `engine` | [`Engine`]: restoring, applying, the next deadline, the invariants |
+//! | `state/` | the durable state; changes by `State::evolve(&Transition)` alone |
+//! | `state/groups`, `state/ready` | why a waiting plain job costs next to nothing |
+//! | `state/job`, `state/moves` | jobs tracked one by one, and moving them |
+//! | `state/restate` | writing the present state again, and reading it back |
+//! | `live/` | sessions, callers that wait, lines: gone with the process |
+//! | `turn` | one command being applied: emitting, and waking who it concerns |
+//! | `apply/` | what each command does, one file per verb |
+//! | `matching` | who gets ready jobs: the only place that grants leases |
+//! | `ending` | how attempts and jobs end: the only place that ends them |
+//! | `deadlines` | what falls due when |
+//!
+//! Invariants I1 to I13 are listed in `state/invariants` and `live/invariants`,
+//! which check them by a full scan.
 
 pub mod command;
 pub mod effect;
@@ -17,6 +38,16 @@ pub mod settings;
 pub mod time;
 pub mod transition;
 
+mod apply;
+mod deadlines;
+mod ending;
 mod engine;
+mod live;
+mod matching;
+mod state;
+#[cfg(test)]
+#[allow(dead_code)]
+mod testing;
+mod turn;
 
 pub use engine::{Engine, Output, RestoreError};

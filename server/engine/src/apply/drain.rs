@@ -1,0 +1,42 @@
+//! Drain: the server is shutting down. Everyone who waits is answered, nothing is
+//! granted any more; settling and extending go on.
+
+use crate::id::Ticket;
+use crate::live::wait::{Wait, Waiting};
+use crate::rejection::Rejection;
+use crate::turn::Turn;
+
+impl Turn<'_> {
+    pub(super) fn drain(&mut self) {
+        self.live.draining = true;
+        let mut sessions: Vec<_> = self.live.sessions.keys().copied().collect();
+        sessions.sort_unstable();
+        for session in sessions {
+            self.live.leave_session(session, None);
+        }
+        for ticket in self.live.waits.tickets() {
+            if let Some(wait) = self.stop_waiting(ticket) {
+                self.reply_now(ticket, wait, Some(Rejection::Draining));
+            }
+        }
+    }
+
+    /// Answers a caller that waits no more. A Put that found no room is refused
+    /// with `why_not_put`, or because its queue is full.
+    pub(super) fn reply_now(&mut self, ticket: Ticket, wait: Wait, why_not_put: Option<Rejection>) {
+        match wait.what {
+            Waiting::Get(_) => self.reply_nothing(ticket),
+            Waiting::Put { put, queue, .. } => {
+                let queue = self.state.queues.get(queue);
+                let jobs_max = queue.and_then(|queue| queue.settings.jobs_max);
+                let full = Rejection::QueueFull {
+                    queue: put.queue,
+                    jobs_max: jobs_max.unwrap_or(0),
+                };
+                self.reply(ticket, Err(why_not_put.unwrap_or(full)));
+            }
+            Waiting::Job(job) => self.reply_job_now(ticket, job),
+            Waiting::Queue { queue, settled } => self.reply_queue_now(ticket, queue, settled),
+        }
+    }
+}

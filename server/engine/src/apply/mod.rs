@@ -1,0 +1,166 @@
+//! What each command does: one file per verb.
+
+mod abandon;
+mod cancel_job;
+mod clock_moved;
+mod close_session;
+mod create_queue;
+mod delete_queue;
+mod drain;
+mod drain_session;
+mod extend;
+mod get;
+mod open_session;
+mod pause_queue;
+mod purge;
+mod put;
+mod read;
+mod redrive;
+mod restate_jobs;
+mod restate_ledger;
+mod set_flow;
+mod settle;
+mod take_back;
+mod tick;
+mod update_queue;
+mod wait_job;
+mod wait_queue;
+
+use crate::command::Command;
+use crate::deadlines::Deadline;
+use crate::id::{JobId, QueueId, QueueName, Scope, Ticket};
+use crate::live::wait::{Wait, Waiting};
+use crate::rejection::Rejection;
+use crate::state::Known;
+use crate::state::queue::Queue;
+use crate::time::Time;
+use crate::turn::Turn;
+
+impl Turn<'_> {
+    /// Decides the command.
+    pub(crate) fn decide(&mut self, command: Command) {
+        match command {
+            Command::Put(put) => self.put(put),
+            Command::Get(get) => self.get(get),
+            Command::Abandon { ticket } => self.abandon(ticket),
+            Command::TakeBack { leases } => self.take_back(leases),
+            Command::OpenSession(open) => self.open_session(open),
+            Command::SetFlow { session, flow } => self.set_flow(session, flow),
+            Command::Heartbeat { session } => self.renew(session),
+            Command::DrainSession { session } => self.drain_session(session),
+            Command::CloseSession { session } => self.close_session(session),
+            Command::Settle(settle) => self.settle(settle),
+            Command::Extend(extend) => self.extend(extend),
+            Command::CancelJob {
+                ticket,
+                scope,
+                job,
+                reason,
+            } => self.cancel_job(ticket, &scope, job, reason),
+            Command::WaitJob {
+                ticket,
+                scope,
+                job,
+                until,
+            } => self.wait_job(ticket, &scope, job, until),
+            Command::WaitQueue {
+                ticket,
+                queue,
+                settled,
+                until,
+            } => self.wait_queue(ticket, &queue, settled, until),
+            Command::CreateQueue {
+                ticket,
+                queue,
+                settings,
+            } => self.create_queue_asked(ticket, &queue, settings),
+            Command::UpdateQueue {
+                ticket,
+                queue,
+                change,
+                revision,
+            } => self.update_queue(ticket, &queue, change, revision),
+            Command::PauseQueue {
+                ticket,
+                queue,
+                paused,
+            } => self.pause_queue(ticket, &queue, paused),
+            Command::DeleteQueue { ticket, queue } => self.delete_queue(ticket, &queue),
+            Command::Purge {
+                ticket,
+                queue,
+                states,
+                jobs_max,
+            } => self.purge(ticket, &queue, &states, jobs_max),
+            Command::Redrive {
+                ticket,
+                queue,
+                jobs_max,
+            } => self.redrive(ticket, &queue, jobs_max),
+            Command::Read {
+                ticket,
+                scope,
+                read,
+            } => self.read(ticket, &scope, read),
+            Command::Drain => self.drain(),
+            Command::Tick { random: _ } => self.tick(),
+            Command::ClockMoved { by } => self.clock_moved(by),
+            Command::RestateJobs { jobs } => self.restate_jobs(jobs),
+            Command::RestateLedger { from } => self.restate_ledger(from),
+        }
+    }
+
+    /// The queue of this name.
+    fn queue_named(&self, name: &QueueName) -> Result<(QueueId, &Queue), Rejection> {
+        self.state.queues.named(name).ok_or_else(|| {
+            let queue = name.clone();
+            Rejection::QueueNotFound { queue }
+        })
+    }
+
+    /// The job of this id, if the caller may touch its queue.
+    fn job_in_scope(&self, scope: &Scope, id: JobId) -> Result<Known<'_>, Rejection> {
+        let not_found = Rejection::JobNotFound { job: id };
+        let known = self.state.known_by_id(id).ok_or(not_found)?;
+        self.permit(scope, known.group.queue)?;
+        Ok(known)
+    }
+
+    /// Whether the caller may touch the queue.
+    fn permit(&self, scope: &Scope, queue: QueueId) -> Result<(), Rejection> {
+        match self.state.queues.get(queue) {
+            Some(queue) if !scope.permits(&queue.name) => Err(Rejection::QueueNotPermitted {
+                queue: queue.name.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether one more caller may wait.
+    fn room_to_wait(&self) -> Result<(), Rejection> {
+        if self.live.waits.len() < self.config.waiters_max {
+            return Ok(());
+        }
+        Err(limit_reached("waiters_max", self.config.waiters_max))
+    }
+
+    /// The moment until which the caller waits, if it waits at all.
+    fn waits_until(&self, until: Option<Time>) -> Option<Time> {
+        until.filter(|until| *until > self.now && !self.live.draining)
+    }
+
+    /// Lets a caller wait. It is answered by what it waits for, by time, by a
+    /// drain, or not at all if it goes away.
+    fn wait(&mut self, ticket: Ticket, until: Time, what: Waiting) {
+        self.live.deadlines.insert(until, Deadline::Wait(ticket));
+        self.live.waits.insert(ticket, Wait { until, what });
+    }
+}
+
+/// The limit with this configuration key is reached.
+fn limit_reached(limit: &'static str, max: usize) -> Rejection {
+    Rejection::LimitReached {
+        limit,
+        max: u64::try_from(max).unwrap_or(u64::MAX),
+    }
+}

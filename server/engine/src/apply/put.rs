@@ -1,0 +1,298 @@
+//! Put: adds jobs, all or none.
+
+use crate::command::{NewJob, Put};
+use crate::deadlines::Deadline;
+use crate::effect::Reply;
+use crate::ending::job_settings;
+use crate::id::{JobId, JobSeq, QueueId, QueueName};
+use crate::rejection::Rejection;
+use crate::settings::JobSettings;
+use crate::state::queue::Queue;
+use crate::transition::{Content, Sizes, Transition};
+use crate::turn::Turn;
+
+use super::limit_reached;
+
+/// What a Put may do now.
+enum Admission {
+    /// It was done before.
+    Repeat(Vec<JobId>),
+    /// It may be done.
+    Admit,
+    /// It has to wait for room.
+    Full { queue: QueueId, jobs_max: u64 },
+}
+
+impl Turn<'_> {
+    pub(super) fn put(&mut self, put: Put) {
+        match self.admission(&put, true) {
+            Err(rejection) => self.reply(put.ticket, Err(rejection)),
+            Ok(Admission::Full { queue, jobs_max }) => self.block_put(put, queue, jobs_max),
+            Ok(Admission::Repeat(ids)) => self.reply_repeat(&put, ids),
+            Ok(Admission::Admit) => self.do_put(put),
+        }
+    }
+
+    /// Does the Puts that wait for room in this queue, in their order, as far as
+    /// there is room.
+    pub(crate) fn admit_blocked_puts(&mut self, queue: QueueId) {
+        while let Some(first) = self.live.waits.first_blocked(queue) {
+            let ticket = first.ticket;
+            let admission = self.admission(first, false);
+            if matches!(admission, Ok(Admission::Full { .. })) {
+                return;
+            }
+            let Some(put) = self.take_blocked(ticket) else {
+                return;
+            };
+            match admission {
+                Err(rejection) => self.reply(ticket, Err(rejection)),
+                Ok(Admission::Repeat(ids)) => self.reply_repeat(&put, ids),
+                Ok(Admission::Admit) => self.do_put(put),
+                Ok(Admission::Full { .. }) => return,
+            }
+        }
+    }
+
+    /// What the state says to this Put. One that is `new` goes behind those that
+    /// wait for room already.
+    fn admission(&self, put: &Put, new: bool) -> Result<Admission, Rejection> {
+        if self.live.draining {
+            return Err(Rejection::Draining);
+        }
+        if let Some(ids) = self.repeated(put)? {
+            return Ok(Admission::Repeat(ids));
+        }
+        self.queues_may_be_created(put)?;
+        let Some((id, queue)) = self.state.queues.named(&put.queue) else {
+            let jobs_max = self.config.queue_defaults.jobs_max;
+            return fits_at_all(put, jobs_max).map(|()| Admission::Admit);
+        };
+        fits_at_all(put, queue.settings.jobs_max)?;
+        let count = u64::try_from(put.jobs.len()).unwrap_or(u64::MAX);
+        let others_wait = new && self.live.waits.first_blocked(id).is_some();
+        match queue.settings.jobs_max {
+            Some(jobs_max) if others_wait || !queue.has_room(count) => Ok(Admission::Full {
+                queue: id,
+                jobs_max,
+            }),
+            _ => Ok(Admission::Admit),
+        }
+    }
+
+    /// The ids of the first answer, if this Put was done before.
+    fn repeated(&self, put: &Put) -> Result<Option<Vec<JobId>>, Rejection> {
+        let Some(request_id) = put.request_id else {
+            return Ok(None);
+        };
+        let Some(done) = self.state.remembered.get(request_id, self.now) else {
+            return Ok(None);
+        };
+        // A queue that is gone cannot be told from the one meant: then count and
+        // size decide, so that a repeat never adds anything.
+        let other_queue = self
+            .state
+            .queues
+            .get(done.queue)
+            .is_some_and(|queue| queue.name != put.queue);
+        let same = !other_queue
+            && u64::from(done.count) == u64::try_from(put.jobs.len()).unwrap_or(u64::MAX)
+            && done.size == total_size(put);
+        if !same {
+            return Err(Rejection::RequestIdReused);
+        }
+        let ids = (0..u64::from(done.count))
+            .map(|n| self.state.id_of(done.first.plus(n), done.put_time))
+            .collect();
+        Ok(Some(ids))
+    }
+
+    /// Whether the queues this Put names exist or may be created.
+    fn queues_may_be_created(&self, put: &Put) -> Result<(), Rejection> {
+        let missing = self.missing_queues(put);
+        let Some(first) = missing.first() else {
+            return Ok(());
+        };
+        if !self.config.auto_create_queues {
+            let queue = first.clone();
+            return Err(Rejection::QueueNotFound { queue });
+        }
+        if self.state.queues.len() + missing.len() > self.config.queues_max {
+            return Err(limit_reached("queues_max", self.config.queues_max));
+        }
+        Ok(())
+    }
+
+    fn missing_queues(&self, put: &Put) -> Vec<QueueName> {
+        let mut missing: Vec<QueueName> = Vec::new();
+        let mut last = None;
+        let reply_to = put.jobs.iter().filter_map(|job| job.reply_to.as_ref());
+        for name in std::iter::once(&put.queue).chain(reply_to) {
+            // Usually all jobs of a Put name the same one.
+            if last != Some(name) && !missing.contains(name) {
+                if self.state.queues.named(name).is_none() {
+                    missing.push(name.clone());
+                }
+                last = Some(name);
+            }
+        }
+        missing
+    }
+
+    fn block_put(&mut self, put: Put, queue: QueueId, jobs_max: u64) {
+        let ticket = put.ticket;
+        let Some(until) = self.waits_until(put.until) else {
+            let queue = put.queue;
+            return self.reply(ticket, Err(Rejection::QueueFull { queue, jobs_max }));
+        };
+        let bytes = usize::try_from(total_size(&put)).unwrap_or(usize::MAX);
+        let bytes_all = self.live.waits.blocked_bytes().saturating_add(bytes);
+        let bytes_max = self.config.blocked_bytes_max;
+        let may_wait = match self.room_to_wait() {
+            Ok(()) if bytes_all > bytes_max => Err(limit_reached("blocked_bytes_max", bytes_max)),
+            may_wait => may_wait,
+        };
+        if let Err(rejection) = may_wait {
+            return self.reply(ticket, Err(rejection));
+        }
+        self.live.deadlines.insert(until, Deadline::Wait(ticket));
+        self.live.waits.block(queue, put, bytes, until);
+    }
+
+    fn take_blocked(&mut self, ticket: crate::id::Ticket) -> Option<Put> {
+        use crate::live::wait::Waiting;
+        match self.stop_waiting(ticket)?.what {
+            Waiting::Put { put, .. } => Some(put),
+            Waiting::Get(_) | Waiting::Job(_) | Waiting::Queue { .. } => None,
+        }
+    }
+
+    fn reply_repeat(&mut self, put: &Put, ids: Vec<JobId>) {
+        let reply = Reply::Put {
+            ids,
+            deduplicated: true,
+        };
+        self.reply(put.ticket, Ok(reply));
+    }
+
+    /// Adds the jobs: the state has agreed.
+    fn do_put(&mut self, put: Put) {
+        for name in self.missing_queues(&put) {
+            self.create_queue(&name, self.config.queue_defaults.clone());
+        }
+        let Some((queue, of)) = self.state.queues.named(&put.queue) else {
+            return;
+        };
+        let first = self.state.next_job;
+        let count = put.jobs.len();
+        let size = total_size(&put);
+        let added = split(put.jobs, of, first, queue, self.now);
+        for added in added {
+            self.emit(added);
+        }
+        if let Some(request_id) = put.request_id {
+            self.emit(Transition::PutRemembered {
+                request_id,
+                queue,
+                first,
+                count: u32::try_from(count).unwrap_or(u32::MAX),
+                size,
+                put_time: self.now,
+            });
+        }
+        let ids = (first.0..)
+            .take(count)
+            .map(|seq| self.state.id_of(JobSeq(seq), self.now))
+            .collect();
+        let reply = Reply::Put {
+            ids,
+            deduplicated: false,
+        };
+        self.reply(put.ticket, Ok(reply));
+        self.touch(queue);
+    }
+}
+
+/// One transition for each stretch of jobs that are told the same.
+fn split(
+    jobs: Vec<NewJob>,
+    of: &Queue,
+    first: JobSeq,
+    queue: QueueId,
+    now: crate::time::Time,
+) -> Vec<Transition> {
+    let mut added = Vec::new();
+    let mut stretch: Option<(JobSettings, Vec<u32>, Vec<Content>)> = None;
+    let mut next = first;
+    let close = |stretch: Option<(JobSettings, Vec<u32>, Vec<Content>)>, next: &mut JobSeq| {
+        let (settings, sizes, contents) = stretch?;
+        let sizes = Sizes::of(&sizes);
+        let first = *next;
+        *next = first.plus(u64::from(sizes.count()));
+        Some(Transition::JobsAdded {
+            first,
+            queue,
+            put_time: now,
+            settings,
+            sizes,
+            contents,
+        })
+    };
+    let left = jobs.len();
+    for job in jobs {
+        let settings = job_settings(&job, &of.settings, now);
+        match &mut stretch {
+            Some((same, sizes, contents)) if *same == settings => {
+                sizes.push(job.content.size());
+                contents.push(job.content);
+            }
+            _ => {
+                added.extend(close(stretch.take(), &mut next));
+                let mut sizes = Vec::with_capacity(left);
+                sizes.push(job.content.size());
+                let mut contents = Vec::with_capacity(left);
+                contents.push(job.content);
+                stretch = Some((settings, sizes, contents));
+            }
+        }
+    }
+    added.extend(close(stretch, &mut next));
+    added
+}
+
+/// Waiting does not help a Put that is larger than its queue.
+fn fits_at_all(put: &Put, jobs_max: Option<u64>) -> Result<(), Rejection> {
+    let count = u64::try_from(put.jobs.len()).unwrap_or(u64::MAX);
+    match jobs_max {
+        Some(jobs_max) if count > jobs_max => Err(Rejection::QueueFull {
+            queue: put.queue.clone(),
+            jobs_max,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn total_size(put: &Put) -> u64 {
+    let sizes = put.jobs.iter().map(|job| u64::from(job.content.size()));
+    sizes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::effect::Counts;
+    use crate::testing::{Desk, complete, job, lease_of};
+
+    #[test]
+    fn a_put_job_is_leased_completed_and_gone() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a"), job("b")]);
+        let grants = desk.get("q", 10);
+        assert_eq!(grants.iter().map(|g| g.id).collect::<Vec<_>>(), ids);
+        for grant in &grants {
+            assert_eq!(desk.settle(lease_of(grant), complete()), Ok(()));
+        }
+        assert_eq!(desk.counts("q"), Counts::default());
+        desk.restart(crate::testing::secs(1));
+        assert_eq!(desk.counts("q"), Counts::default());
+    }
+}

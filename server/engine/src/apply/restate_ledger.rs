@@ -1,0 +1,79 @@
+//! RestateLedger: writes again what is not a job, a bounded part at a time.
+//!
+//! The cursor must stay true while queues come and go between two parts, so it
+//! names the next entry instead of counting: the number of a queue, or the first
+//! job of a remembered Put, with the lowest bit telling which of both.
+
+use crate::effect::Effect;
+use crate::id::{JobSeq, QueueId};
+use crate::transition::Transition;
+use crate::turn::Turn;
+
+/// How many entries one part has.
+const ENTRIES_MAX: usize = 1000;
+
+impl Turn<'_> {
+    pub(super) fn restate_ledger(&mut self, from: usize) {
+        let place = u64::try_from(from >> 1).unwrap_or(u64::MAX);
+        let next = if from & 1 == 0 {
+            self.restate_queues(place)
+        } else {
+            self.restate_puts(JobSeq(place))
+        };
+        if next.is_none() {
+            // The last: with it the store knows that the ledger is whole.
+            let counters = self.state.restate_counters();
+            self.emit(counters);
+        }
+        self.out.effects.push(Effect::LedgerRestated { next });
+    }
+
+    fn restate_queues(&mut self, from: u64) -> Option<usize> {
+        if from == 0
+            && let Some((tag, token_key)) = self.state.identity
+        {
+            self.emit(Transition::NamespaceCreated { tag, token_key });
+        }
+        let ids = self.state.queues.ids();
+        let mut left = ids.into_iter().filter(|id| u64::from(id.0) >= from);
+        for id in left.by_ref().take(ENTRIES_MAX) {
+            self.restate_one_queue(id);
+        }
+        match left.next() {
+            Some(next) => cursor(u64::from(next.0), 0),
+            None => cursor(0, 1),
+        }
+    }
+
+    fn restate_one_queue(&mut self, id: QueueId) {
+        if let Some(set) = self.state.restate_queue(id) {
+            self.emit(set);
+        }
+    }
+
+    fn restate_puts(&mut self, from: JobSeq) -> Option<usize> {
+        let mut left = self.state.remembered.from(from);
+        let part: Vec<_> = left
+            .by_ref()
+            .take(ENTRIES_MAX)
+            .map(|(request_id, put)| Transition::PutRemembered {
+                request_id,
+                queue: put.queue,
+                first: put.first,
+                count: put.count,
+                size: put.size,
+                put_time: put.put_time,
+            })
+            .collect();
+        let next = left.next().map(|(_, put)| put.first);
+        drop(left);
+        for put in part {
+            self.emit(put);
+        }
+        next.and_then(|first| cursor(first.0, 1))
+    }
+}
+
+fn cursor(place: u64, kind: usize) -> Option<usize> {
+    usize::try_from(place).ok().map(|place| (place << 1) | kind)
+}

@@ -1,0 +1,58 @@
+//! WaitQueue: waits until a queue has nothing left.
+
+use crate::effect::{Counts, Reply};
+use crate::id::{QueueId, QueueName, Ticket};
+use crate::live::wait::Waiting;
+use crate::time::Time;
+use crate::turn::Turn;
+
+impl Turn<'_> {
+    pub(super) fn wait_queue(
+        &mut self,
+        ticket: Ticket,
+        name: &QueueName,
+        settled: bool,
+        until: Option<Time>,
+    ) {
+        let queue = self.state.queues.named(name).map(|(id, _)| id);
+        let (counts, done) = self.queue_waited(queue, settled);
+        let (false, Some(queue), Some(until)) = (done, queue, self.waits_until(until)) else {
+            return self.reply(ticket, Ok(Reply::QueueWaited { done, counts }));
+        };
+        match self.room_to_wait() {
+            Ok(()) => self.wait(ticket, until, Waiting::Queue { queue, settled }),
+            Err(rejection) => self.reply(ticket, Err(rejection)),
+        }
+    }
+
+    /// The counts, and whether nothing is left. A queue that does not exist is empty.
+    fn queue_waited(&self, queue: Option<QueueId>, settled: bool) -> (Counts, bool) {
+        let queue = queue.and_then(|id| self.state.queues.get(id));
+        let counts = queue.map(|queue| queue.counts).unwrap_or_default();
+        let waiting = counts.scheduled + counts.ready;
+        let left = if settled { counts.live() } else { waiting };
+        (counts, left == 0)
+    }
+
+    /// Answers those whose queue is as they waited for.
+    pub(crate) fn answer_queue_waits(&mut self, queue: QueueId) {
+        for ticket in self.live.waits.for_queue(queue) {
+            let Some(wait) = self.live.waits.get(ticket) else {
+                continue;
+            };
+            if let Waiting::Queue { settled, .. } = wait.what {
+                let (counts, done) = self.queue_waited(Some(queue), settled);
+                if done {
+                    self.stop_waiting(ticket);
+                    self.reply(ticket, Ok(Reply::QueueWaited { done, counts }));
+                }
+            }
+        }
+    }
+
+    /// The wait is over: how the queue stands.
+    pub(super) fn reply_queue_now(&mut self, ticket: Ticket, queue: QueueId, settled: bool) {
+        let (counts, done) = self.queue_waited(Some(queue), settled);
+        self.reply(ticket, Ok(Reply::QueueWaited { done, counts }));
+    }
+}

@@ -1,0 +1,275 @@
+//! How attempts and jobs end: what becomes of the job, who is told, and what of it
+//! is kept. Every verb that ends something comes through here.
+
+use bytes::Bytes;
+
+use crate::command::NewJob;
+use crate::effect::{Effect, JobResult, Reply};
+use crate::id::{JobSeq, LeaseRef, QueueId, QueueName};
+use crate::settings::{JobSettings, QueueSettings};
+use crate::state::job::{Lease, state_of_end};
+use crate::time::Time;
+use crate::transition::{Content, End, Outcome, Requeue, Transition, VerdictKind};
+use crate::turn::Turn;
+
+/// How a job ends.
+pub(crate) struct Ending {
+    pub(crate) end: End,
+    /// The verdict that ends it, if one does.
+    pub(crate) verdict: Option<VerdictKind>,
+    pub(crate) error: Box<str>,
+    pub(crate) result: Bytes,
+}
+
+/// How an attempt ends without the job being done.
+pub(crate) struct Attempt {
+    pub(crate) how: Requeue,
+    pub(crate) error: Box<str>,
+    /// Not ready before this.
+    pub(crate) ready_time: Option<Time>,
+}
+
+impl Turn<'_> {
+    /// Completes a leased job: the short way if nothing of it is kept and nobody
+    /// is to be told.
+    pub(crate) fn complete_with(&mut self, lease: LeaseRef, result: Bytes) {
+        let Some((job, current)) = self.state.leased(lease) else {
+            return;
+        };
+        let current = *current;
+        let is_outcome = job.more.is_some();
+        let Some(group) = self.state.groups.get(lease.job) else {
+            return;
+        };
+        let settings = &group.settings;
+        let short = settings.reply_to.is_none()
+            && settings.result_retention.is_zero()
+            && !self.live.waits.any_for_job(lease.job);
+        debug_assert!(!is_outcome || settings.reply_to.is_none());
+        if short {
+            let (size, queue) = (group.size(lease.job), group.queue);
+            self.complete(lease);
+            self.let_go(lease.job, &current, size);
+            self.touch(queue);
+            return;
+        }
+        let ending = Ending {
+            end: End::Completed,
+            verdict: Some(VerdictKind::Complete),
+            error: Box::default(),
+            result,
+        };
+        self.end_job(lease.job, ending);
+    }
+
+    /// Ends a job, wherever it is.
+    pub(crate) fn end_job(&mut self, seq: JobSeq, mut ending: Ending) {
+        let Some(known) = self.state.known(seq) else {
+            return;
+        };
+        if ending.end != End::Completed && ending.error.is_empty() {
+            ending.error = known.job.map_or("", |job| job.error()).into();
+        }
+        let lease = known.job.and_then(|job| job.lease()).copied();
+        let (size, queue) = (known.size(), known.group.queue);
+        let settings = std::sync::Arc::clone(&known.group.settings);
+        let outcome = self.outcome(seq, &ending);
+        let retention = settings.result_retention;
+        let retain_until = match ending.end {
+            End::Dead => None,
+            End::Completed | End::Cancelled => {
+                (!retention.is_zero()).then(|| self.now.after(retention))
+            }
+        };
+        let kept = ending.end == End::Completed && retain_until.is_some();
+        let result = if kept {
+            ending.result.clone()
+        } else {
+            Bytes::new()
+        };
+        self.emit(Transition::JobEnded {
+            job: seq,
+            lease: lease.map(|lease| lease.number),
+            verdict: ending.verdict,
+            end: ending.end,
+            error: ending.error,
+            retain_until,
+            result_size: u32::try_from(result.len()).unwrap_or(u32::MAX),
+            result,
+        });
+        if let Some(lease) = lease {
+            self.let_go(seq, &lease, size);
+        }
+        if let (Some(reply_to), Some(outcome)) = (&settings.reply_to, &outcome) {
+            self.put_outcome(reply_to, outcome.clone(), ending.result.clone());
+        }
+        self.answer_job_waits(seq, ending.end, outcome, ending.result);
+        self.touch(queue);
+    }
+
+    fn outcome(&self, seq: JobSeq, ending: &Ending) -> Option<Outcome> {
+        let known = self.state.known(seq)?;
+        Some(Outcome {
+            job: self.state.id_of(seq, known.group.put_time),
+            queue: self.state.queues.get(known.group.queue)?.name.clone(),
+            end: ending.end,
+            error: ending.error.clone(),
+            attempts: known.attempts(),
+        })
+    }
+
+    /// Puts the outcome job in the same commit. It ignores the bound of its queue:
+    /// the end of a job cannot wait for room.
+    fn put_outcome(&mut self, reply_to: &QueueName, outcome: Outcome, result: Bytes) {
+        let queue = match self.state.queues.named(reply_to) {
+            Some((id, _)) => id,
+            None => self.create_queue(reply_to, self.config.queue_defaults.clone()),
+        };
+        let Some(of) = self.state.queues.get(queue) else {
+            return;
+        };
+        let content = Content {
+            headers: Bytes::new(),
+            payload: result,
+        };
+        let plain = NewJob::plain(Content::default());
+        let settings = job_settings(&plain, &of.settings, self.now);
+        self.emit(Transition::OutcomeAdded {
+            job: self.state.next_job,
+            queue,
+            put_time: self.now,
+            settings,
+            outcome,
+            size: content.size(),
+            content,
+        });
+        self.touch(queue);
+    }
+
+    fn answer_job_waits(&mut self, seq: JobSeq, end: End, outcome: Option<Outcome>, result: Bytes) {
+        if !self.live.waits.any_for_job(seq) {
+            return;
+        }
+        for ticket in self.live.waits.for_job(seq) {
+            self.stop_waiting(ticket);
+            let result = if result.is_empty() {
+                JobResult::None
+            } else {
+                JobResult::Bytes(result.clone())
+            };
+            let reply = Reply::JobWaited {
+                state: state_of_end(end),
+                outcome: outcome.clone().map(Box::new),
+                result,
+            };
+            self.reply(ticket, Ok(reply));
+        }
+    }
+
+    /// Ends the present attempt of a leased job: it comes back, is dead, or, if
+    /// that was asked, is cancelled.
+    pub(crate) fn end_attempt(&mut self, seq: JobSeq, lease: Lease, attempt: Attempt) {
+        let Some(known) = self.state.known(seq) else {
+            return;
+        };
+        let verdict = match attempt.how {
+            Requeue::Failed => Some(VerdictKind::Fail),
+            Requeue::Released => Some(VerdictKind::Release),
+            Requeue::TakenBack | Requeue::Expired | Requeue::Redriven => None,
+        };
+        if let Some(reason) = known.job.and_then(|job| job.cancel()) {
+            let error = reason.into();
+            self.end_job(seq, Ending::new(End::Cancelled, verdict, error));
+            return;
+        }
+        let counted = match attempt.how {
+            Requeue::Failed | Requeue::Expired => true,
+            Requeue::Released | Requeue::TakenBack | Requeue::Redriven => false,
+        };
+        let attempts = known.attempts();
+        if counted && attempts >= known.group.settings.max_attempts {
+            self.end_job(seq, Ending::new(End::Dead, verdict, attempt.error));
+            return;
+        }
+        let (size, queue) = (known.size(), known.group.queue);
+        self.emit(Transition::JobRequeued {
+            job: seq,
+            lease: Some(lease.number),
+            how: attempt.how,
+            attempts: attempts - u32::from(!counted),
+            ready_time: attempt.ready_time,
+            error: attempt.error,
+        });
+        self.let_go(seq, &lease, size);
+        self.touch(queue);
+    }
+
+    /// The lease of a job ends by itself.
+    pub(crate) fn expire(&mut self, seq: JobSeq, error: &str) {
+        let Some(lease) = self.state.jobs.get(&seq).and_then(|job| job.lease()) else {
+            return;
+        };
+        let lease = *lease;
+        let attempt = Attempt {
+            how: Requeue::Expired,
+            error: error.into(),
+            ready_time: None,
+        };
+        self.end_attempt(seq, lease, attempt);
+    }
+
+    /// Tells the session that holds the job, if one does, to stop working on it.
+    pub(crate) fn ask_cancel(&mut self, seq: JobSeq, lease: &Lease) {
+        let Some(id) = lease.session else { return };
+        if self.live.sessions.get(&id).is_some_and(|s| s.is_open()) {
+            let lease = LeaseRef {
+                job: seq,
+                lease: lease.number,
+            };
+            self.out.effects.push(Effect::AskCancel {
+                session: id,
+                leases: vec![lease],
+            });
+        }
+    }
+
+    /// Creates a queue and returns its number.
+    pub(crate) fn create_queue(&mut self, name: &QueueName, settings: QueueSettings) -> QueueId {
+        let queue = self.state.next_queue;
+        self.emit(Transition::QueueSet {
+            queue,
+            name: name.clone(),
+            settings,
+            paused: false,
+            revision: 1,
+            create_time: self.now,
+        });
+        self.touch(queue);
+        queue
+    }
+}
+
+impl Ending {
+    /// An end without a result.
+    pub(crate) fn new(end: End, verdict: Option<VerdictKind>, error: Box<str>) -> Self {
+        Self {
+            end,
+            verdict,
+            error,
+            result: Bytes::new(),
+        }
+    }
+}
+
+/// What a job is told: what the Put says, and what the queue says where it does not.
+pub(crate) fn job_settings(job: &NewJob, queue: &QueueSettings, now: Time) -> JobSettings {
+    JobSettings {
+        priority: job.priority,
+        ready_time: job.ready_time.filter(|at| *at > now),
+        max_attempts: job.max_attempts.unwrap_or(queue.max_attempts).max(1),
+        retry: job.retry.unwrap_or(queue.retry),
+        reply_to: job.reply_to.clone(),
+        run_time_max: job.run_time_max,
+        result_retention: job.result_retention.unwrap_or(queue.result_retention),
+    }
+}

@@ -1,0 +1,124 @@
+//! The invariants of what is not durable, checked by a full scan.
+//!
+//! - I7: a session holds the jobs whose leases name it, and the sum of their sizes;
+//!   every leased job has a session that will expire, or a deadline of its own.
+//! - I8: whoever waits is in the index for that, and has a deadline.
+//! - I13: in the lines stand waiting Gets and sessions that can take more, once each.
+
+use crate::deadlines::Deadline;
+use crate::id::SessionId;
+use crate::live::session::Session;
+use crate::live::wait::Waiting;
+use crate::live::{Live, Waiter};
+use crate::state::State;
+use crate::state::evolve::is_session;
+use crate::transition::Holder;
+
+impl Live {
+    /// Compares everything with everything else.
+    pub(crate) fn check(&self, state: &State) -> Result<(), String> {
+        self.waits.check()?;
+        self.check_holding(state)?;
+        let mut deadlines = 0;
+        let mut standing = 0;
+        for (id, session) in &self.sessions {
+            self.check_session(*id, session)?;
+            deadlines += 1;
+            standing += session.queues.iter().filter(|s| s.place.is_some()).count();
+        }
+        for ticket in self.waits.tickets() {
+            let Some(wait) = self.waits.get(ticket) else {
+                continue;
+            };
+            deadlines += 1;
+            if !self.deadlines.contains(wait.until, Deadline::Wait(ticket)) {
+                return Err(format!("I8: {ticket:?} waits without end"));
+            }
+            if let Waiting::Get(get) = &wait.what {
+                standing += 1;
+                let line = self.line(&get.queue);
+                let there = line.and_then(|line| line.get(get.place));
+                if there != Some(Waiter::Get(ticket)) {
+                    return Err(format!("I13: {ticket:?} is not in its line"));
+                }
+            }
+        }
+        let in_lines: usize = self.lines().map(|(_, line)| line.len()).sum();
+        if in_lines != standing || self.lines().any(|(_, line)| line.len() == 0) {
+            return Err(format!("I13: {in_lines} in lines, {standing} expected"));
+        }
+        if deadlines != self.deadlines.len() {
+            return Err(format!(
+                "I8: {} deadlines, {deadlines} wanted",
+                self.deadlines.len()
+            ));
+        }
+        if self.draining && in_lines + self.waits.len() > 0 {
+            return Err("I13: somebody waits in a drain".into());
+        }
+        let stale = self.notes.keys().find(|seq| {
+            let job = state.jobs.get(seq);
+            job.is_none_or(|job| job.lease().is_none())
+        });
+        stale.map_or(Ok(()), |seq| {
+            Err(format!("I7: a note on {seq:?}, which is not leased"))
+        })
+    }
+
+    fn check_session(&self, id: SessionId, session: &Session) -> Result<(), String> {
+        let deadline = session.deadline;
+        let expires = deadline.is_some_and(|at| {
+            at <= session.expire_time && self.deadlines.contains(at, Deadline::Session(id))
+        });
+        if !expires || (!session.is_open() && session.held.is_empty()) {
+            return Err(format!("I7: {id:?} never ends: {session:?}"));
+        }
+        for spot in &session.queues {
+            let Some(place) = spot.place else { continue };
+            let there = self.line(&spot.queue).and_then(|line| line.get(place));
+            if there != Some(Waiter::Session(id)) || !session.can_take_more() {
+                return Err(format!(
+                    "I13: {id:?} in the line of {:?}: {there:?}",
+                    spot.queue
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_holding(&self, state: &State) -> Result<(), String> {
+        for (id, session) in &self.sessions {
+            let mut bytes = 0;
+            for seq in &session.held {
+                let lease = state.jobs.get(seq).and_then(|job| job.lease());
+                if lease.and_then(|lease| lease.session) != Some(*id) {
+                    return Err(format!("I7: {id:?} does not hold {seq:?}: {lease:?}"));
+                }
+                bytes += state
+                    .groups
+                    .get(*seq)
+                    .map_or(0, |group| u64::from(group.size(*seq)));
+            }
+            if bytes != session.bytes {
+                return Err(format!(
+                    "I7: {id:?} holds {bytes} bytes, not {}",
+                    session.bytes
+                ));
+            }
+        }
+        for (seq, job) in &state.jobs {
+            let Some(lease) = job.lease() else { continue };
+            let holder = lease.session.and_then(|id| self.sessions.get(&id));
+            let held = holder.is_some_and(|session| session.held.contains(seq));
+            let right = match lease.holder {
+                Holder::Session => held,
+                Holder::Get => lease.session.is_none(),
+            };
+            debug_assert_eq!(is_session(lease.holder), lease.session.is_some());
+            if !right {
+                return Err(format!("I7: nobody holds {seq:?}: {lease:?}"));
+            }
+        }
+        Ok(())
+    }
+}

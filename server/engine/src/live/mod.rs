@@ -1,0 +1,152 @@
+//! What lives only while the process does: sessions, callers that wait, and the
+//! lines in which both stand. None of it is durable, so none of it is in a
+//! transition; a restart begins with all of it empty.
+
+mod invariants;
+pub(crate) mod line;
+pub(crate) mod session;
+pub(crate) mod wait;
+
+use rustc_hash::FxHashMap;
+
+use crate::deadlines::{Deadline, Deadlines};
+use crate::id::{JobSeq, QueueName, SessionId};
+use crate::live::line::Line;
+use crate::live::session::Session;
+use crate::live::wait::Waits;
+use crate::time::Time;
+
+/// Who stands in the line of a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waiter {
+    /// A session that can take another job.
+    Session(SessionId),
+    /// A waiting Get.
+    Get(crate::id::Ticket),
+}
+
+/// Everything that is not durable.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    pub(crate) sessions: FxHashMap<SessionId, Session>,
+    /// By the name of the queue: workers may come before their queue does. Only
+    /// lines in which someone stands are kept.
+    lines: FxHashMap<QueueName, Line<Waiter>>,
+    pub(crate) waits: Waits,
+    /// What is known of leases beside what is durable.
+    pub(crate) notes: FxHashMap<JobSeq, Note>,
+    pub(crate) deadlines: Deadlines,
+    /// The server is shutting down: nothing more is granted.
+    pub(crate) draining: bool,
+    /// How many sessions a restart made up for leases that nobody holds yet.
+    pub(crate) sessions_made_up: u64,
+}
+
+/// Shown by GetJob; empty texts are not kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Note {
+    /// The name of the worker whose Get leased it.
+    pub(crate) worker: Box<str>,
+    /// What it last said of its progress.
+    pub(crate) progress: Box<str>,
+}
+
+impl Live {
+    pub(crate) fn line(&self, queue: &QueueName) -> Option<&Line<Waiter>> {
+        self.lines.get(queue)
+    }
+
+    /// Puts a waiter at the end of the line; returns its place.
+    pub(crate) fn stand(&mut self, queue: &QueueName, waiter: Waiter) -> u64 {
+        if let Some(line) = self.lines.get_mut(queue) {
+            return line.push(waiter);
+        }
+        self.lines.entry(queue.clone()).or_default().push(waiter)
+    }
+
+    /// Takes a waiter out of the line.
+    pub(crate) fn leave(&mut self, queue: &QueueName, place: u64) {
+        if let Some(line) = self.lines.get_mut(queue) {
+            line.remove(place);
+            if line.len() == 0 {
+                self.lines.remove(queue);
+            }
+        }
+    }
+
+    /// How many wait for jobs of a queue.
+    pub(crate) fn waiting(&self, queue: &QueueName) -> u64 {
+        let len = self.lines.get(queue).map_or(0, Line::len);
+        u64::try_from(len).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&QueueName, &Line<Waiter>)> {
+        self.lines.iter()
+    }
+
+    /// Puts the session, if it can take more, into the lines it does not stand in.
+    pub(crate) fn stand_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        if self.draining || !session.can_take_more() {
+            return;
+        }
+        for at in 0..session.queues.len() {
+            let spot = self.sessions.get(&id).and_then(|s| s.queues.get(at));
+            let Some(name) = spot.filter(|s| s.place.is_none()).map(|s| s.queue.clone()) else {
+                continue;
+            };
+            let place = self.stand(&name, Waiter::Session(id));
+            if let Some(spot) = self
+                .sessions
+                .get_mut(&id)
+                .and_then(|s| s.queues.get_mut(at))
+            {
+                spot.place = Some(place);
+            }
+        }
+    }
+
+    /// Takes the session out of every line, or out of that of one queue.
+    pub(crate) fn leave_session(&mut self, id: SessionId, only: Option<&QueueName>) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let left: Vec<_> = session
+            .queues
+            .iter_mut()
+            .filter(|spot| only.is_none_or(|queue| spot.queue == *queue))
+            .filter_map(|spot| Some((spot.queue.clone(), spot.place.take()?)))
+            .collect();
+        for (queue, place) in left {
+            self.leave(&queue, place);
+        }
+    }
+
+    /// Sets when the session ends unless it is heard of. The deadline that stands
+    /// may be earlier: it is moved when it comes, not with every sign of life.
+    pub(crate) fn expire_session_at(&mut self, id: SessionId, at: Time) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.expire_time = at;
+        if session.deadline.is_some_and(|deadline| deadline <= at) {
+            return;
+        }
+        if let Some(before) = session.deadline.replace(at) {
+            self.deadlines.remove(before, Deadline::Session(id));
+        }
+        self.deadlines.insert(at, Deadline::Session(id));
+    }
+
+    /// Nothing of the session is left: it must hold nothing.
+    pub(crate) fn forget_session(&mut self, id: SessionId) {
+        self.leave_session(id, None);
+        if let Some(session) = self.sessions.remove(&id)
+            && let Some(deadline) = session.deadline
+        {
+            self.deadlines.remove(deadline, Deadline::Session(id));
+        }
+    }
+}

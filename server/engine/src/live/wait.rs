@@ -1,0 +1,208 @@
+//! Callers that wait for an answer.
+
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use crate::command::Put;
+use crate::id::{JobSeq, QueueId, QueueName, Ticket};
+use crate::live::line::Line;
+use crate::time::Time;
+
+/// A caller that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    /// Until when.
+    pub(crate) until: Time,
+    pub(crate) what: Waiting,
+}
+
+/// What a caller waits for.
+#[derive(Clone, Debug)]
+pub(crate) enum Waiting {
+    /// A job.
+    Get(WaitingGet),
+    /// Room in a full queue.
+    Put {
+        put: Put,
+        queue: QueueId,
+        place: u64,
+        bytes: usize,
+    },
+    /// The end of a job.
+    Job(JobSeq),
+    /// A queue that has nothing left.
+    Queue { queue: QueueId, settled: bool },
+}
+
+/// A Get in line.
+#[derive(Clone, Debug)]
+pub(crate) struct WaitingGet {
+    pub(crate) queue: QueueName,
+    pub(crate) place: u64,
+    pub(crate) jobs_max: usize,
+    pub(crate) lease_duration: Option<Duration>,
+    pub(crate) auto_complete: bool,
+    pub(crate) worker: Box<str>,
+}
+
+/// All callers that wait, and who waits for what (beside the lines).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waits {
+    by_ticket: FxHashMap<Ticket, Wait>,
+    for_job: FxHashMap<JobSeq, Vec<Ticket>>,
+    for_queue: FxHashMap<QueueId, Vec<Ticket>>,
+    blocked: FxHashMap<QueueId, Line<Ticket>>,
+    /// Bytes of the Puts that wait for room.
+    blocked_bytes: usize,
+}
+
+impl Waits {
+    pub(crate) fn len(&self) -> usize {
+        self.by_ticket.len()
+    }
+
+    pub(crate) fn blocked_bytes(&self) -> usize {
+        self.blocked_bytes
+    }
+
+    pub(crate) fn get(&self, ticket: Ticket) -> Option<&Wait> {
+        self.by_ticket.get(&ticket)
+    }
+
+    /// Puts a Put at the end of the line of those that wait for room.
+    pub(crate) fn block(&mut self, queue: QueueId, put: Put, bytes: usize, until: Time) {
+        let ticket = put.ticket;
+        let place = self.blocked.entry(queue).or_default().push(ticket);
+        let what = Waiting::Put {
+            put,
+            queue,
+            place,
+            bytes,
+        };
+        self.insert(ticket, Wait { until, what });
+    }
+
+    pub(crate) fn insert(&mut self, ticket: Ticket, wait: Wait) {
+        match &wait.what {
+            Waiting::Get(_) => {}
+            Waiting::Put { bytes, .. } => self.blocked_bytes += bytes,
+            Waiting::Job(job) => self.for_job.entry(*job).or_default().push(ticket),
+            Waiting::Queue { queue, .. } => self.for_queue.entry(*queue).or_default().push(ticket),
+        }
+        self.by_ticket.insert(ticket, wait);
+    }
+
+    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Wait> {
+        let wait = self.by_ticket.remove(&ticket)?;
+        match &wait.what {
+            Waiting::Get(_) => {}
+            Waiting::Put {
+                queue,
+                place,
+                bytes,
+                ..
+            } => {
+                self.blocked_bytes -= bytes;
+                if let Some(line) = self.blocked.get_mut(queue) {
+                    line.remove(*place);
+                    if line.len() == 0 {
+                        self.blocked.remove(queue);
+                    }
+                }
+            }
+            Waiting::Job(job) => remove_from(&mut self.for_job, job, ticket),
+            Waiting::Queue { queue, .. } => remove_from(&mut self.for_queue, queue, ticket),
+        }
+        Some(wait)
+    }
+
+    /// The Put that waits longest for room in this queue.
+    pub(crate) fn first_blocked(&self, queue: QueueId) -> Option<&Put> {
+        let ticket = self.blocked.get(&queue)?.first()?;
+        match &self.by_ticket.get(&ticket)?.what {
+            Waiting::Put { put, .. } => Some(put),
+            Waiting::Get(_) | Waiting::Job(_) | Waiting::Queue { .. } => None,
+        }
+    }
+
+    /// Whether anyone waits for the end of a job: usually nobody does.
+    pub(crate) fn any_for_job(&self, job: JobSeq) -> bool {
+        !self.for_job.is_empty() && self.for_job.contains_key(&job)
+    }
+
+    pub(crate) fn for_job(&self, job: JobSeq) -> Vec<Ticket> {
+        self.for_job.get(&job).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn for_queue(&self, queue: QueueId) -> Vec<Ticket> {
+        if self.for_queue.is_empty() {
+            return Vec::new();
+        }
+        self.for_queue.get(&queue).cloned().unwrap_or_default()
+    }
+
+    /// All of them, in order.
+    pub(crate) fn tickets(&self) -> Vec<Ticket> {
+        let mut tickets: Vec<_> = self.by_ticket.keys().copied().collect();
+        tickets.sort_unstable();
+        tickets
+    }
+
+    /// I8: every index speaks of callers that wait for just that.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut bytes = 0;
+        let (mut jobs, mut queues, mut puts) = (0, 0, 0);
+        for (ticket, wait) in &self.by_ticket {
+            let right = match &wait.what {
+                Waiting::Get(_) => true,
+                Waiting::Put {
+                    queue,
+                    place,
+                    bytes: size,
+                    ..
+                } => {
+                    bytes += size;
+                    puts += 1;
+                    let line = self.blocked.get(queue);
+                    line.and_then(|line| line.get(*place)) == Some(*ticket)
+                }
+                Waiting::Job(job) => {
+                    jobs += 1;
+                    self.for_job(*job).contains(ticket)
+                }
+                Waiting::Queue { queue, .. } => {
+                    queues += 1;
+                    self.for_queue(*queue).contains(ticket)
+                }
+            };
+            if !right {
+                return Err(format!("I8: {ticket:?} waits but is in no index"));
+            }
+        }
+        let indexed = (
+            self.for_job.values().map(Vec::len).sum::<usize>(),
+            self.for_queue.values().map(Vec::len).sum::<usize>(),
+            self.blocked.values().map(Line::len).sum::<usize>(),
+        );
+        if indexed != (jobs, queues, puts) || bytes != self.blocked_bytes {
+            return Err(format!(
+                "I8: {indexed:?} indexed, {jobs} {queues} {puts} wait"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn remove_from<K: Eq + std::hash::Hash>(
+    index: &mut FxHashMap<K, Vec<Ticket>>,
+    key: &K,
+    ticket: Ticket,
+) {
+    if let Some(tickets) = index.get_mut(key) {
+        tickets.retain(|other| *other != ticket);
+        if tickets.is_empty() {
+            index.remove(key);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A job that is tracked by itself: one that has been leased, scheduled or told
+//! something of its own. A plain job that waits has none of this: it is a place
+//! in a group and in a run of the ready order.
+
+use std::time::Duration;
+
+use crate::deadlines::{Deadline, Deadlines};
+use crate::id::{JobSeq, LeaseNumber, SessionId};
+use crate::settings::JobSettings;
+use crate::time::Time;
+use crate::transition::{End, Holder, JobState, Outcome};
+
+/// A tracked job. What it shares with its neighbours is in its group.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// Attempts that count, the present one included.
+    pub(crate) attempts: u32,
+    /// Where it is.
+    pub(crate) place: Place,
+    /// What few jobs have. `None` costs eight bytes.
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// What few jobs have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct More {
+    /// The error of the last failed attempt, or why the job ended.
+    pub(crate) error: Box<str>,
+    /// Why cancellation was asked, if it was.
+    pub(crate) cancel: Option<Box<str>>,
+    /// For an outcome job: the outcome.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// Where a job is.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// Waits for its time.
+    Scheduled { ready_time: Time },
+    /// Can be leased; in the `returned` set of its lane.
+    Ready,
+    /// A worker has it.
+    Leased(Lease),
+    /// It has ended and is kept.
+    Ended {
+        end: End,
+        retain_until: Option<Time>,
+        /// Bytes of what is kept as its content now: the result, if completed.
+        size: u32,
+    },
+}
+
+/// The exclusive timed right to run a job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lease {
+    pub(crate) number: LeaseNumber,
+    pub(crate) grant_time: Time,
+    pub(crate) lease_duration: Duration,
+    /// When it ends; counts for the lease of a Get only.
+    pub(crate) expire_time: Time,
+    pub(crate) holder: Holder,
+    /// Live-only: the session that holds it. Set when it is granted or adopted,
+    /// never by a transition; `restored` binds it anew.
+    pub(crate) session: Option<SessionId>,
+}
+
+impl Job {
+    /// A job that has never been leased, somewhere.
+    pub(crate) fn at(place: Place) -> Self {
+        Self {
+            attempts: 0,
+            place,
+            more: None,
+        }
+    }
+
+    pub(crate) fn state(&self) -> JobState {
+        match self.place {
+            Place::Scheduled { .. } => JobState::Scheduled,
+            Place::Ready => JobState::Ready,
+            Place::Leased(_) => JobState::Leased,
+            Place::Ended { end, .. } => state_of_end(end),
+        }
+    }
+
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        match &self.place {
+            Place::Leased(lease) => Some(lease),
+            Place::Scheduled { .. } | Place::Ready | Place::Ended { .. } => None,
+        }
+    }
+
+    pub(crate) fn error(&self) -> &str {
+        self.more.as_ref().map_or("", |more| &more.error)
+    }
+
+    pub(crate) fn cancel(&self) -> Option<&str> {
+        self.more.as_ref().and_then(|more| more.cancel.as_deref())
+    }
+
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+        self.more.as_ref().and_then(|more| more.outcome.as_ref())
+    }
+
+    /// Empty keeps what is there.
+    pub(crate) fn set_error(&mut self, error: &str) {
+        if !error.is_empty() {
+            self.more.get_or_insert_default().error = error.into();
+        }
+    }
+
+    /// The deadlines that follow from where the job is.
+    fn deadlines(&self, job: JobSeq, settings: &JobSettings) -> [Option<(Time, Deadline)>; 2] {
+        match &self.place {
+            Place::Scheduled { ready_time } => [Some((*ready_time, Deadline::Ready(job))), None],
+            Place::Ready => [None, None],
+            Place::Leased(lease) => lease.deadlines(job, settings),
+            Place::Ended { retain_until, .. } => {
+                [retain_until.map(|at| (at, Deadline::Forget(job))), None]
+            }
+        }
+    }
+
+    pub(crate) fn add_deadlines(&self, job: JobSeq, settings: &JobSettings, to: &mut Deadlines) {
+        for (at, deadline) in self.deadlines(job, settings).into_iter().flatten() {
+            to.insert(at, deadline);
+        }
+    }
+
+    pub(crate) fn drop_deadlines(&self, job: JobSeq, settings: &JobSettings, of: &mut Deadlines) {
+        for (at, deadline) in self.deadlines(job, settings).into_iter().flatten() {
+            of.remove(at, deadline);
+        }
+    }
+
+    /// How many of its deadlines are missing, and how many it has: for the scan.
+    pub(crate) fn missing_deadlines(
+        &self,
+        job: JobSeq,
+        settings: &JobSettings,
+        of: &Deadlines,
+    ) -> (usize, usize) {
+        let wanted = self.deadlines(job, settings).into_iter().flatten();
+        wanted.fold((0, 0), |(missing, all), (at, deadline)| {
+            (missing + usize::from(!of.contains(at, deadline)), all + 1)
+        })
+    }
+}
+
+impl Lease {
+    fn deadlines(&self, job: JobSeq, settings: &JobSettings) -> [Option<(Time, Deadline)>; 2] {
+        let expiry = match self.holder {
+            Holder::Get => Some((self.expire_time, Deadline::Lease(job))),
+            // One deadline for the session, none for each of its leases.
+            Holder::Session => None,
+        };
+        let run_time = settings
+            .run_time_max
+            .map(|max| (self.grant_time.after(max), Deadline::RunTime(job)));
+        [expiry, run_time]
+    }
+}
+
+/// The state of a job that ended so.
+pub(crate) fn state_of_end(end: End) -> JobState {
+    match end {
+        End::Completed => JobState::Completed,
+        End::Dead => JobState::Dead,
+        End::Cancelled => JobState::Cancelled,
+    }
+}

@@ -1,0 +1,265 @@
+//! Moving jobs from one place to another, with all that has to move along:
+//! counts, bytes, indexes, deadlines. Everything that changes where a job is goes
+//! through here.
+
+use std::sync::Arc;
+
+use crate::id::{JobSeq, LeaseNumber, LeaseRef, QueueId, SessionId};
+use crate::settings::JobSettings;
+use crate::state::State;
+use crate::state::job::{Job, Lease, Place};
+use crate::time::Time;
+use crate::transition::{End, JobState, Sizes, VerdictKind};
+
+/// A job taken out of its place; it has to be put into another or forgotten.
+#[must_use]
+pub(crate) struct Detached {
+    seq: JobSeq,
+    group: JobSeq,
+    queue: QueueId,
+    settings: Arc<JobSettings>,
+    put_size: u32,
+    pub(crate) job: Job,
+}
+
+impl Detached {
+    /// Bytes that the job was put with.
+    pub(crate) fn put_size(&self) -> u32 {
+        self.put_size
+    }
+}
+
+impl State {
+    /// Adds consecutive jobs that have never been leased: ready in a run, or
+    /// scheduled one by one.
+    pub(crate) fn add_jobs(
+        &mut self,
+        first: JobSeq,
+        queue: QueueId,
+        put_time: Time,
+        settings: &JobSettings,
+        sizes: &Sizes,
+    ) {
+        let of = self.queues.entry_unnamed(queue);
+        let shared = of.share(settings);
+        let count = u64::from(sizes.count());
+        of.bytes += sizes.total();
+        match settings.ready_time {
+            None => {
+                of.counts.ready += count;
+                of.ready.add_run(settings.priority, first, count);
+            }
+            Some(ready_time) => {
+                of.counts.scheduled += count;
+                for n in 0..count {
+                    let seq = first.plus(n);
+                    let job = Job::at(Place::Scheduled { ready_time });
+                    job.add_deadlines(seq, settings, &mut self.deadlines);
+                    of.scheduled.insert(seq);
+                    self.jobs.insert(seq, job);
+                }
+            }
+        }
+        self.groups.add(first, queue, put_time, &shared, sizes);
+        self.next_job = self.next_job.max(first.plus(count));
+    }
+
+    /// Adds one tracked job.
+    pub(crate) fn add_job(
+        &mut self,
+        seq: JobSeq,
+        queue: QueueId,
+        put_time: Time,
+        settings: &JobSettings,
+        put_size: u32,
+        job: Job,
+    ) {
+        let settings = self.queues.entry_unnamed(queue).share(settings);
+        let sizes = Sizes::Uniform {
+            count: 1,
+            size: put_size,
+        };
+        self.groups.add(seq, queue, put_time, &settings, &sizes);
+        self.next_job = self.next_job.max(seq.plus(1));
+        self.attach(Detached {
+            seq,
+            group: seq, // not read: only `forget` does
+            queue,
+            settings,
+            put_size,
+            job,
+        });
+    }
+
+    /// Takes a job out of its place. `None`: it is not known.
+    pub(crate) fn detach(&mut self, seq: JobSeq) -> Option<Detached> {
+        let group = self.groups.get(seq)?;
+        let queue = self.queues.get_mut(group.queue)?;
+        let priority = group.settings.priority;
+        let job = match self.jobs.remove(&seq) {
+            Some(job) => {
+                let indexed = match &job.place {
+                    Place::Scheduled { .. } => queue.scheduled.remove(&seq),
+                    Place::Ready => queue.ready.remove_returned(priority, seq),
+                    Place::Leased(_) => true,
+                    Place::Ended { end, .. } => match end {
+                        End::Completed => queue.completed.remove(&seq),
+                        End::Dead => queue.dead.remove(&seq),
+                        End::Cancelled => queue.cancelled.remove(&seq),
+                    },
+                };
+                // I2: a job is in the index of its state.
+                assert!(indexed, "I2: job {seq:?} is not where its entry says");
+                job.drop_deadlines(seq, &group.settings, &mut self.deadlines);
+                job
+            }
+            None if queue.ready.remove_run(priority, seq, 1) => Job::at(Place::Ready),
+            None => return None,
+        };
+        let put_size = group.size(seq);
+        let state = job.state();
+        *queue.count_mut(state) -= 1;
+        if is_live(state) {
+            queue.bytes -= u64::from(put_size);
+        }
+        Some(Detached {
+            seq,
+            group: group.first,
+            queue: group.queue,
+            settings: Arc::clone(&group.settings),
+            put_size,
+            job,
+        })
+    }
+
+    /// Puts a job into the place that its entry names.
+    pub(crate) fn attach(&mut self, detached: Detached) {
+        let Detached { seq, job, .. } = detached;
+        let Some(queue) = self.queues.get_mut(detached.queue) else {
+            return;
+        };
+        match &job.place {
+            Place::Scheduled { .. } => drop(queue.scheduled.insert(seq)),
+            Place::Ready => queue.ready.add_returned(detached.settings.priority, seq),
+            Place::Leased(_) => {}
+            Place::Ended { end, .. } => drop(match end {
+                End::Completed => queue.completed.insert(seq),
+                End::Dead => queue.dead.insert(seq),
+                End::Cancelled => queue.cancelled.insert(seq),
+            }),
+        }
+        let state = job.state();
+        *queue.count_mut(state) += 1;
+        if is_live(state) {
+            queue.bytes += u64::from(detached.put_size);
+        }
+        job.add_deadlines(seq, &detached.settings, &mut self.deadlines);
+        self.jobs.insert(seq, job);
+    }
+
+    /// Nothing of the job is kept.
+    pub(crate) fn forget(&mut self, detached: &Detached) {
+        self.groups.forget(detached.group, 1);
+    }
+
+    /// Leases one ready job, or as many as follow it in `jobs` and in its run, and
+    /// says how many. 0: it is not known, or not ready.
+    pub(crate) fn grant(&mut self, jobs: &[JobSeq], lease: Lease) -> usize {
+        let Some(first) = jobs.first().copied() else {
+            return 0;
+        };
+        let Some(group) = self.groups.get(first) else {
+            return 0;
+        };
+        let priority = group.settings.priority;
+        let Some(queue) = self.queues.get_mut(group.queue) else {
+            return 0;
+        };
+        let in_run = queue.ready.run_length_at(priority, first);
+        let count = consecutive(jobs, in_run.min(group.end().0 - first.0));
+        if count == 0 {
+            return usize::from(self.grant_returned(first, lease));
+        }
+        queue.ready.remove_run(priority, first, count);
+        queue.counts.ready -= count;
+        queue.counts.leased += count;
+        self.jobs.reserve(jobs.len());
+        for n in 0..count {
+            let seq = first.plus(n);
+            let number = LeaseNumber(lease.number.0 + n);
+            let mut job = Job::at(Place::Leased(Lease { number, ..lease }));
+            job.attempts = 1;
+            job.add_deadlines(seq, &group.settings, &mut self.deadlines);
+            self.jobs.insert(seq, job);
+        }
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
+
+    fn grant_returned(&mut self, seq: JobSeq, lease: Lease) -> bool {
+        let ready = |job: &Job| matches!(job.place, Place::Ready);
+        if !self.jobs.get(&seq).is_some_and(ready) {
+            return false;
+        }
+        let Some(mut detached) = self.detach(seq) else {
+            return false;
+        };
+        detached.job.attempts += 1;
+        detached.job.place = Place::Leased(lease);
+        self.attach(detached);
+        true
+    }
+
+    /// Forgets a job that is completed. The hot path: nothing of it is kept, so
+    /// no entry is built. False: the lease does not stand.
+    pub(crate) fn complete(&mut self, lease: LeaseRef) -> bool {
+        self.verdicts.remember(lease.lease, VerdictKind::Complete);
+        let Some(current) = self.leased(lease).map(|(_, current)| *current) else {
+            return false;
+        };
+        let Some(group) = self.groups.get(lease.job) else {
+            return false;
+        };
+        let Some(queue) = self.queues.get_mut(group.queue) else {
+            return false;
+        };
+        queue.counts.leased -= 1;
+        queue.bytes -= u64::from(group.size(lease.job));
+        if let Some(job) = self.jobs.remove(&lease.job) {
+            debug_assert_eq!(job.lease().map(|lease| lease.number), Some(current.number));
+            job.drop_deadlines(lease.job, &group.settings, &mut self.deadlines);
+        }
+        let group = group.first;
+        self.groups.forget(group, 1);
+        true
+    }
+
+    /// Binds a lease to a session: live-only, never part of a transition.
+    pub(crate) fn bind(&mut self, seq: JobSeq, session: Option<SessionId>) {
+        if let Some(job) = self.jobs.get_mut(&seq)
+            && let Place::Leased(lease) = &mut job.place
+        {
+            lease.session = session;
+        }
+    }
+}
+
+/// How many of `jobs`, up to `max`, follow each other without a gap.
+fn consecutive(jobs: &[JobSeq], max: u64) -> u64 {
+    let Some(first) = jobs.first() else { return 0 };
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    let count = jobs
+        .iter()
+        .take(max)
+        .zip(first.0..)
+        .take_while(|(job, expected)| job.0 == *expected)
+        .count();
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// Whether jobs in this state count against `jobs_max`.
+pub(crate) fn is_live(state: JobState) -> bool {
+    match state {
+        JobState::Scheduled | JobState::Ready | JobState::Leased => true,
+        JobState::Completed | JobState::Dead | JobState::Cancelled => false,
+    }
+}

@@ -1,0 +1,176 @@
+//! One command being applied: what it may read and change, what it has emitted so
+//! far, and whom that concerns. Each verb adds its method in `apply/<verb>.rs`.
+
+use crate::effect::{Effect, Reply};
+use crate::engine::Output;
+use crate::id::{JobSeq, LeaseRef, QueueId, SessionId, Ticket};
+use crate::live::Live;
+use crate::live::session::Standing;
+use crate::rejection::Rejection;
+use crate::settings::EngineConfig;
+use crate::state::State;
+use crate::state::evolve::Unknown;
+use crate::state::job::Lease;
+use crate::time::Time;
+use crate::transition::Transition;
+
+/// One command being applied.
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Time,
+    pub(crate) config: &'a EngineConfig,
+    pub(crate) state: &'a mut State,
+    pub(crate) live: &'a mut Live,
+    pub(crate) out: &'a mut Output,
+    /// Completions that have happened and are not written yet: many become one
+    /// transition. Every other transition writes them first.
+    completed: Vec<LeaseRef>,
+    /// Queues with more jobs, more room or fewer jobs than before.
+    touched: Vec<QueueId>,
+    /// Sessions that may be able to take more.
+    freed: Vec<SessionId>,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(
+        now: Time,
+        config: &'a EngineConfig,
+        state: &'a mut State,
+        live: &'a mut Live,
+        out: &'a mut Output,
+    ) -> Self {
+        Self {
+            now,
+            config,
+            state,
+            live,
+            out,
+            completed: Vec::new(),
+            touched: Vec::new(),
+            freed: Vec::new(),
+        }
+    }
+
+    /// Makes a transition true and hands it to the store.
+    pub(crate) fn emit(&mut self, transition: Transition) {
+        self.emit_held_by(None, transition);
+    }
+
+    /// The same for one that grants leases, to this session if it is one.
+    pub(crate) fn emit_held_by(&mut self, session: Option<SessionId>, transition: Transition) {
+        self.write_completed();
+        let evolved = self
+            .state
+            .evolve(&transition, session, Unknown::Contradiction);
+        if let Err(error) = evolved {
+            // Memory and journal would disagree from here on: better no engine.
+            panic!("a decision contradicts the state: {error}; it was {transition:?}");
+        }
+        self.out.transitions.push(transition);
+    }
+
+    /// Completes a job of which nothing is kept. False: its lease does not stand.
+    pub(crate) fn complete(&mut self, lease: LeaseRef) -> bool {
+        let completed = self.state.complete(lease);
+        if completed {
+            self.completed.push(lease);
+        }
+        completed
+    }
+
+    fn write_completed(&mut self) {
+        if !self.completed.is_empty() {
+            let leases = std::mem::take(&mut self.completed);
+            self.out
+                .transitions
+                .push(Transition::JobsCompleted { leases });
+        }
+    }
+
+    pub(crate) fn reply(&mut self, ticket: Ticket, reply: Result<Reply, Rejection>) {
+        self.out.effects.push(Effect::Reply { ticket, reply });
+    }
+
+    /// The queue has changed: someone may be waiting for that.
+    pub(crate) fn touch(&mut self, queue: QueueId) {
+        if !self.touched.contains(&queue) {
+            self.touched.push(queue);
+        }
+    }
+
+    /// The session may be able to take more.
+    pub(crate) fn freed(&mut self, session: SessionId) {
+        if self.freed.last() != Some(&session) && !self.freed.contains(&session) {
+            self.freed.push(session);
+        }
+    }
+
+    /// A sign of life.
+    pub(crate) fn renew(&mut self, session: SessionId) {
+        let alive = self.live.sessions.get(&session);
+        if let Some(duration) = alive.filter(|s| s.is_open()).map(|s| s.lease_duration) {
+            let at = self.now.after(duration);
+            self.live.expire_session_at(session, at);
+        }
+    }
+
+    /// A lease has ended: whoever held it holds it no more.
+    pub(crate) fn let_go(&mut self, job: JobSeq, lease: &Lease, size: u32) {
+        if !self.live.notes.is_empty() {
+            self.live.notes.remove(&job);
+        }
+        let Some(id) = lease.session else { return };
+        let Some(session) = self.live.sessions.get_mut(&id) else {
+            return;
+        };
+        session.let_go(job, size);
+        if session.standing == Standing::Gone && session.held.is_empty() {
+            self.live.forget_session(id);
+        } else {
+            self.freed(id);
+        }
+    }
+
+    /// Gives everyone what the command made possible: room to those who want to
+    /// put, jobs to those who want to work, answers to those who wait for the end.
+    /// One may make another possible, so it goes on until nothing is left to give.
+    pub(crate) fn finish(mut self) {
+        loop {
+            for session in std::mem::take(&mut self.freed) {
+                self.stand_in_line(session);
+            }
+            let Some(queue) = self.touched.pop() else {
+                break;
+            };
+            self.admit_blocked_puts(queue);
+            self.match_queue(queue);
+            self.answer_queue_waits(queue);
+        }
+        self.write_completed();
+    }
+
+    /// A session with room stands in its lines; those that have jobs are looked at,
+    /// beginning with the queue that comes after the one served last.
+    fn stand_in_line(&mut self, id: SessionId) {
+        self.live.stand_session(id);
+        let Some(session) = self.live.sessions.get(&id) else {
+            return;
+        };
+        let (after, before) = session
+            .queues
+            .split_at_checked(session.turn)
+            .map_or((&[][..], &session.queues[..]), |(b, a)| (b, a));
+        let with_jobs: Vec<_> = before
+            .iter()
+            .chain(after)
+            .filter(|spot| spot.place.is_some())
+            .filter_map(|spot| self.state.queues.named(&spot.queue))
+            .filter(|(_, queue)| queue.counts.ready > 0 && !queue.paused)
+            .map(|(id, _)| id)
+            .collect();
+        // `finish` takes the last one first.
+        for queue in with_jobs.into_iter().rev() {
+            self.touched.retain(|other| *other != queue);
+            self.touched.push(queue);
+        }
+    }
+}
