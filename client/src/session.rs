@@ -1,0 +1,399 @@
+//! The lease session as it is on the wire: one stream, nothing kept, nothing repeated.
+//!
+//! [`Worker`](crate::Worker) is what most programs want. This is for those that handle whole
+//! batches and cannot afford anything per job.
+
+use std::time::{Duration, SystemTime};
+
+use leaseq_proto::v1 as proto;
+use proto::lease_request::Request;
+use proto::lease_response::Response;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::calls::{BATCH_MAX, Extension, extend_request};
+use crate::client::Client;
+use crate::error::{self, Error, Result};
+use crate::incoming::Incoming;
+use crate::leased::{LeaseToken, LeasedJob, Settlement};
+use crate::wire;
+
+/// Requests that may wait to be written; beyond that, sending waits.
+const OUTBOX: usize = 64;
+/// Until the server has said how often it wants to hear from us.
+const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(10);
+/// A server that said nothing for this many heartbeats is gone.
+const SILENT_HEARTBEATS_MAX: u32 = 4;
+
+/// How long a server may take to end a session that this side has ended.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How much a session may hold: absolute numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flow {
+    /// Jobs delivered and not settled. 0: deliver nothing.
+    pub max_jobs: u32,
+    /// Bytes of payload and headers delivered and not settled. 0: the server's default, 64 MiB.
+    pub max_bytes: u64,
+}
+
+impl Flow {
+    /// This many jobs, and the default for bytes.
+    pub fn jobs(max_jobs: u32) -> Self {
+        Self {
+            max_jobs,
+            max_bytes: 0,
+        }
+    }
+
+    fn into_proto(self) -> proto::Flow {
+        proto::Flow {
+            max_jobs: self.max_jobs,
+            max_bytes: self.max_bytes,
+        }
+    }
+}
+
+/// Sets up a [`Session`].
+#[must_use = "nothing is leased until the session is opened"]
+#[derive(Clone, Debug)]
+pub struct SessionBuilder {
+    pub(crate) client: Client,
+    pub(crate) open: proto::Open,
+}
+
+impl Client {
+    /// Prepares a lease session on a queue.
+    pub fn session(&self, queue: impl Into<String>) -> SessionBuilder {
+        let open = proto::Open {
+            queues: vec![queue.into()],
+            ..proto::Open::default()
+        };
+        SessionBuilder {
+            client: self.clone(),
+            open,
+        }
+    }
+}
+
+impl SessionBuilder {
+    /// One more queue to lease from.
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.open.queues.push(queue.into());
+        self
+    }
+
+    /// A name for this worker, shown to operators.
+    pub fn worker(mut self, name: impl Into<String>) -> Self {
+        self.open.worker = name.into();
+        self
+    }
+
+    /// How much the session may hold. Default: one job.
+    pub fn flow(mut self, flow: Flow) -> Self {
+        self.open.flow = Some(flow.into_proto());
+        self
+    }
+
+    /// How long the leases outlive the last sign of life while the stream stands.
+    pub fn lease_duration(mut self, duration: Duration) -> Self {
+        self.open.lease_duration = Some(wire::duration(duration));
+        self
+    }
+
+    /// How long the leases outlive the stream, so that a worker can come back.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.open.grace = Some(wire::duration(grace));
+        self
+    }
+
+    /// The leases of an earlier stream that this worker still holds.
+    pub fn held(mut self, tokens: impl IntoIterator<Item = LeaseToken>) -> Self {
+        self.open.held_tokens = tokens.into_iter().map(|token| token.0).collect();
+        self
+    }
+
+    /// Opens the session; tries again while the server does not answer.
+    pub async fn open(self) -> Result<Session> {
+        let mut retry = self.client.retry();
+        loop {
+            retry.begin();
+            match self.open_once().await {
+                Ok(session) => {
+                    retry.answered();
+                    return Ok(session);
+                }
+                Err(error) => retry.pause(error).await?,
+            }
+        }
+    }
+
+    /// Opens the session with one attempt.
+    pub(crate) async fn open_once(&self) -> Result<Session> {
+        let (outbox, requests) = mpsc::channel(OUTBOX);
+        let open = proto::LeaseRequest {
+            request: Some(Request::Open(self.open.clone())),
+        };
+        // The channel is new and has room: the first request is there before the call is made.
+        outbox.try_send(open).map_err(|_| CLOSED)?;
+        let request = self.client.request(ReceiverStream::new(requests));
+        let mut stub = self.client.queues();
+        let mut incoming = Incoming::new(async move { stub.lease(request).await });
+        let first = incoming
+            .next()
+            .await
+            .map_err(|status| self.client.error(&status))?;
+        match first.and_then(|first| first.response) {
+            Some(Response::Opened(opened)) => {
+                Ok(Session::new(self.client.clone(), outbox, incoming, opened))
+            }
+            Some(_) => Err(Error::Internal {
+                message: "the server's first answer in a session was not `opened`".to_owned(),
+            }),
+            None => Err(Error::Unavailable {
+                retry_after: None,
+                message: "the server ended the session as it was opened".to_owned(),
+            }),
+        }
+    }
+}
+
+const CLOSED: Error = Error::Closed { what: "session" };
+
+/// Jobs of one queue, with the right to run them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Delivery {
+    /// The queue.
+    pub queue: String,
+    /// The jobs.
+    pub jobs: Vec<LeasedJob>,
+    /// When the leases end if nothing more is heard from the session.
+    pub expire_time: Option<SystemTime>,
+}
+
+/// What the server says in a session.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SessionEvent {
+    /// Jobs to run.
+    Delivered(Delivery),
+    /// The statuses of one request with settlements, in the order the requests were sent.
+    Settled(Vec<Result<()>>),
+    /// The results of one request with extensions, in the order the requests were sent.
+    Extended(Vec<Result<Extension>>),
+    /// Cancellation was asked for these leases: stop if you can. `complete` still counts.
+    CancelRequested(Vec<LeaseToken>),
+    /// The server is about to end the session: nothing more is delivered, what is held may be
+    /// settled until the stream ends.
+    Draining {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// A worker's stream: the server delivers jobs as the flow limits allow, and one sign of life
+/// keeps all the leases.
+///
+/// [`next`](Self::next) gives the signs of life, so call it again soon after it has returned: a
+/// program that is stuck loses its leases, as it should.
+#[derive(Debug)]
+pub struct Session {
+    client: Client,
+    outbox: mpsc::Sender<proto::LeaseRequest>,
+    incoming: Incoming<proto::LeaseResponse>,
+    opened: proto::Opened,
+    heartbeats: Interval,
+    /// Whether anything was sent since the last tick: a message is as good as a heartbeat.
+    spoke: bool,
+    /// Ticks since the server last said anything.
+    silent_ticks: u32,
+}
+
+impl Session {
+    fn new(
+        client: Client,
+        outbox: mpsc::Sender<proto::LeaseRequest>,
+        incoming: Incoming<proto::LeaseResponse>,
+        opened: proto::Opened,
+    ) -> Self {
+        let interval = wire::from_duration(opened.heartbeat_interval);
+        let interval = interval.filter(|interval| !interval.is_zero());
+        // Half of what is asked: something sent right after one tick is enough until the next.
+        let tick = interval
+            .unwrap_or(HEARTBEAT_DEFAULT)
+            .max(Duration::from_millis(20))
+            / 2;
+        let mut heartbeats = tokio::time::interval_at(Instant::now() + tick, tick);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            client,
+            outbox,
+            incoming,
+            opened,
+            heartbeats,
+            spoke: true,
+            silent_ticks: 0,
+        }
+    }
+
+    /// The session's id, for logs.
+    pub fn id(&self) -> &str {
+        &self.opened.session_id
+    }
+
+    /// Those of the held leases that are lost: stop working on them.
+    pub fn lost_tokens(&self) -> impl Iterator<Item = LeaseToken> {
+        self.opened.lost_tokens.iter().cloned().map(LeaseToken)
+    }
+
+    /// What the server says next, or `None` when it has ended the session without an error. Cancel
+    /// safe.
+    pub async fn next(&mut self) -> Result<Option<SessionEvent>> {
+        loop {
+            tokio::select! {
+                biased;
+                answer = self.incoming.next() => {
+                    let answer = answer.map_err(|status| self.client.error(&status))?;
+                    self.silent_ticks = 0;
+                    let Some(answer) = answer else { return Ok(None) };
+                    if let Some(event) = event(answer) {
+                        return Ok(Some(event));
+                    }
+                }
+                _ = self.heartbeats.tick() => self.beat()?,
+            }
+        }
+    }
+
+    /// Sends verdicts; their statuses come as [`SessionEvent::Settled`]. More than 1000 go out as
+    /// several requests, with an event for each.
+    pub async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<()> {
+        let mut rest: Vec<_> = settlements
+            .into_iter()
+            .map(|settlement| settlement.0)
+            .collect();
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(BATCH_MAX));
+            let settlements = std::mem::replace(&mut rest, later);
+            self.send(Request::Settle(proto::SettleRequest { settlements }))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Moves the expiry of leases or says how far the work is; the results come as
+    /// [`SessionEvent::Extended`]. At most 1000 tokens.
+    pub async fn extend(
+        &mut self,
+        tokens: &[LeaseToken],
+        duration: Option<Duration>,
+        progress: &str,
+    ) -> Result<()> {
+        self.send(Request::Extend(extend_request(tokens, duration, progress)))
+            .await
+    }
+
+    /// Sets new flow limits.
+    pub async fn flow(&mut self, flow: Flow) -> Result<()> {
+        self.send(Request::Flow(flow.into_proto())).await
+    }
+
+    /// Asks for nothing more to be delivered; what is held may finish.
+    pub async fn drain(&mut self, reason: &str) -> Result<()> {
+        self.send(Request::Drain(proto::Drain {
+            reason: reason.to_owned(),
+        }))
+        .await
+    }
+
+    /// Ends the session, after the statuses of what was sent have come. Leases still held end after
+    /// the grace.
+    pub async fn close(self) {
+        let Self {
+            outbox,
+            mut incoming,
+            ..
+        } = self;
+        drop(outbox);
+        let rest = async { while let Ok(Some(_)) = incoming.next().await {} };
+        // A server that does not hang up is hung up on.
+        let _ = tokio::time::timeout(CLOSE_TIME_MAX, rest).await;
+    }
+
+    async fn send(&mut self, request: Request) -> Result<()> {
+        let request = proto::LeaseRequest {
+            request: Some(request),
+        };
+        self.outbox.send(request).await.map_err(|_| CLOSED)?;
+        self.spoke = true;
+        Ok(())
+    }
+
+    /// Resolves when a request can be sent without waiting. Borrows nothing, so that what comes can
+    /// be taken meanwhile.
+    pub(crate) fn room(&self) -> impl Future<Output = Result<()>> + Send + use<> {
+        let outbox = self.outbox.clone();
+        async move { outbox.reserve().await.map(drop).map_err(|_| CLOSED) }
+    }
+
+    /// Sends a request for which [`room`](Self::room) was found.
+    pub(crate) fn send_now(&mut self, request: Request) -> Result<()> {
+        let request = proto::LeaseRequest {
+            request: Some(request),
+        };
+        self.outbox.try_send(request).map_err(|_| CLOSED)?;
+        self.spoke = true;
+        Ok(())
+    }
+
+    /// Half a heartbeat interval has passed.
+    fn beat(&mut self) -> Result<()> {
+        self.silent_ticks += 1;
+        if self.silent_ticks > 2 * SILENT_HEARTBEATS_MAX {
+            return Err(Error::Unreachable {
+                addr: self.client.inner.addr.clone(),
+                cause: format!("silent for {SILENT_HEARTBEATS_MAX} heartbeats"),
+            });
+        }
+        // A full outbox has plenty to say; a closed one is told by the next answer.
+        if !std::mem::take(&mut self.spoke) {
+            let heartbeat = Some(Request::Heartbeat(proto::Heartbeat {}));
+            let _ = self
+                .outbox
+                .try_send(proto::LeaseRequest { request: heartbeat });
+        }
+        Ok(())
+    }
+}
+
+/// What an answer means to the caller; `None`: nothing.
+fn event(answer: proto::LeaseResponse) -> Option<SessionEvent> {
+    Some(match answer.response? {
+        Response::Deliver(deliver) => SessionEvent::Delivered(Delivery {
+            queue: deliver.queue,
+            jobs: deliver.jobs.into_iter().map(LeasedJob).collect(),
+            expire_time: wire::from_timestamp(deliver.expire_time),
+        }),
+        Response::Settled(settled) => SessionEvent::Settled(
+            settled
+                .results
+                .into_iter()
+                .map(|item| error::from_item(Some(item)))
+                .collect(),
+        ),
+        Response::Extended(extended) => SessionEvent::Extended(
+            extended
+                .results
+                .into_iter()
+                .map(Extension::from_proto)
+                .collect(),
+        ),
+        Response::Cancel(cancel) => {
+            SessionEvent::CancelRequested(cancel.lease_tokens.into_iter().map(LeaseToken).collect())
+        }
+        Response::Drain(drain) => SessionEvent::Draining {
+            reason: drain.reason,
+        },
+        Response::Opened(_) | Response::Heartbeat(_) => return None,
+    })
+}
