@@ -10,7 +10,7 @@ type Opening<T> = Pin<Box<dyn Future<Output = Result<Response<Streaming<T>>, Sta
 /// The answers of one stream.
 pub(crate) enum Incoming<T> {
     Opening(Opening<T>),
-    Open(Streaming<T>),
+    Open(Box<Streaming<T>>),
     Ended,
 }
 
@@ -37,7 +37,7 @@ impl<T> Incoming<T> {
         let answer = loop {
             match self {
                 Self::Opening(opening) => match opening.await {
-                    Ok(response) => *self = Self::Open(response.into_inner()),
+                    Ok(response) => *self = Self::Open(Box::new(response.into_inner())),
                     Err(status) => break Err(status),
                 },
                 Self::Open(stream) => break stream.message().await,

@@ -93,6 +93,17 @@ struct Pending {
     _room: OwnedSemaphorePermit,
 }
 
+/// What there is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// There are Puts without an answer.
+    Pending,
+    /// There are none.
+    Idle,
+    /// There are none, and none will come.
+    Over,
+}
+
 impl PutStream {
     fn new(client: Client, in_flight: usize) -> Self {
         let core = Arc::new(Core {
@@ -198,13 +209,12 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there are Puts without an answer; `None`: and none will come.
-    fn has_work(&self) -> Option<bool> {
+    fn work(&self) -> Work {
         let state = self.state();
         match (state.pending.is_empty(), state.closed) {
-            (false, _) => Some(true),
-            (true, false) => Some(false),
-            (true, true) => None,
+            (false, _) => Work::Pending,
+            (true, false) => Work::Idle,
+            (true, true) => Work::Over,
         }
     }
 
@@ -269,21 +279,22 @@ impl State {
 /// Keeps a stream open while there are Puts without an answer.
 async fn run(core: Arc<Core>) {
     let mut retry = core.client.retry();
-    while let Some(has_work) = core.has_work() {
-        if !has_work {
-            core.wake.notified().await;
-            continue;
-        }
-        retry.begin();
-        let error = serve(&core, &mut retry).await;
-        core.state().outbox = None;
-        // A stream that breaks while nothing is in flight is opened again when it is needed.
-        let Some(error) = error.filter(|_| core.has_work() == Some(true)) else {
-            continue;
-        };
-        if let Err(error) = retry.pause(error).await {
-            core.give_up(&error);
-            return;
+    loop {
+        match core.work() {
+            Work::Over => return,
+            Work::Idle => core.wake.notified().await,
+            Work::Pending => {
+                retry.begin();
+                let error = serve(&core, &mut retry).await;
+                core.state().outbox = None;
+                // A stream that breaks while nothing is in flight is opened when it is needed.
+                let Some(error) = error.filter(|_| core.work() == Work::Pending) else {
+                    continue;
+                };
+                if let Err(error) = retry.pause(error).await {
+                    return core.give_up(&error);
+                }
+            }
         }
     }
 }
@@ -291,14 +302,11 @@ async fn run(core: Arc<Core>) {
 /// One stream, until it breaks (why) or nothing is left to do on it (`None`).
 async fn serve(core: &Core, retry: &mut Retry) -> Option<Error> {
     let mut incoming = core.open();
-    loop {
+    while core.work() != Work::Over {
         let answer = tokio::select! {
             biased;
             answer = incoming.next() => answer,
-            () = core.wake.notified() => match core.has_work() {
-                Some(_) => continue,
-                None => return None,
-            },
+            () = core.wake.notified() => continue,
         };
         match answer {
             Ok(Some(response)) => {
@@ -306,14 +314,12 @@ async fn serve(core: &Core, retry: &mut Retry) -> Option<Error> {
                 if let Err(error) = core.answer(response) {
                     return Some(error);
                 }
-                if core.has_work().is_none() {
-                    return None;
-                }
             }
             Ok(None) => return Some(ended()),
             Err(status) => return Some(core.client.error(&status)),
         }
     }
+    None
 }
 
 fn ended() -> Error {
