@@ -14,6 +14,7 @@ mod value;
 
 pub use error::ConfigError;
 pub use layer::Layer;
+pub(crate) use layer::toml_error;
 pub use options::{
     Config, Http2, Limits, Log, Metrics, OptionSpec, QueueDefaults, Tls, find_option, options,
 };

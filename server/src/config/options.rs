@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::error::ConfigError;
 use super::resolve::Values;
-use super::value::{Kind, LogFormat, LogLevel, Reflection, StoreKind, SyncPolicy};
+use super::value::{Kind, LogFormat, LogLevel, Reflection, StoreKind, SyncPolicy, Value};
 
 /// One option: its names and what it takes.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -109,6 +109,16 @@ macro_rules! section {
                     $( $field: values.get($key)?, )*
                     $($( $part: $part_type::read(values)?, )*)?
                 })
+            }
+
+            /// The options that are numbers, with their values.
+            pub(crate) fn numbers(&self) -> Vec<(&'static str, u64)> {
+                let all = [$( ($key, self.$field.number()), )*];
+                let own = all.into_iter().filter_map(|(key, number)| Some((key, number?)));
+                #[allow(unused_mut)]
+                let mut numbers: Vec<_> = own.collect();
+                $($( numbers.extend(self.$part.numbers()); )*)?
+                numbers
             }
         }
     };

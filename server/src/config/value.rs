@@ -83,6 +83,11 @@ impl Kind {
 /// The value of an option, from and to its text. `None`: not allowed by `kind`.
 pub(super) trait Value: Sized {
     fn parse(text: &str, kind: Kind) -> Option<Self>;
+
+    /// The value as a number, if it is one.
+    fn number(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Value for SocketAddr {
@@ -143,17 +148,29 @@ impl Value for u64 {
             _ => None,
         }
     }
+
+    fn number(&self) -> Option<u64> {
+        Some(*self)
+    }
 }
 
 impl Value for usize {
     fn parse(text: &str, kind: Kind) -> Option<Self> {
         u64::parse(text, kind).and_then(|n| Self::try_from(n).ok())
     }
+
+    fn number(&self) -> Option<u64> {
+        u64::try_from(*self).ok()
+    }
 }
 
 impl Value for u32 {
     fn parse(text: &str, kind: Kind) -> Option<Self> {
         u64::parse(text, kind).and_then(|n| Self::try_from(n).ok())
+    }
+
+    fn number(&self) -> Option<u64> {
+        Some(u64::from(*self))
     }
 }
 
