@@ -1,0 +1,20 @@
+//! Everything that differs between operating systems.
+
+#[cfg(not(unix))]
+mod other;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(not(unix))]
+pub(crate) use other::{Signals, readable_by_others};
+#[cfg(unix)]
+pub(crate) use unix::{Signals, readable_by_others};
+
+/// What someone outside asks of the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Signal {
+    /// Stop, and let what runs finish.
+    Stop(&'static str),
+    /// Read keys and certificates again.
+    Reload,
+}
