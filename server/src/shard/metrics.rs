@@ -77,7 +77,7 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    pub(super) fn record(&self, value: u64, bounds: &[u64; 16]) {
+    pub(crate) fn record(&self, value: u64, bounds: &[u64; 16]) {
         if let Some(at) = bounds.iter().position(|bound| value <= *bound) {
             self.buckets[at].fetch_add(1, Ordering::Relaxed);
         }

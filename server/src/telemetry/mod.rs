@@ -1,0 +1,18 @@
+//! What can be seen from outside: log lines, metrics, a span for each call.
+//!
+//! Payloads, results and keys never get here. Names of queues and keys do; both are
+//! plain ASCII, and everything else that comes from outside is written escaped.
+
+mod call;
+mod catch_panic;
+mod grpc;
+mod log;
+mod names;
+mod scrape;
+mod throttle;
+
+pub(crate) use call::{CallLayer, CallService};
+pub(crate) use catch_panic::{CatchPanicLayer, CatchPanicService};
+pub(crate) use grpc::{AuthFailure, ConnectionEnd, ConnectionLimit, GrpcMetrics};
+pub use log::{LogError, init};
+pub(crate) use scrape::{Facts, scrape};

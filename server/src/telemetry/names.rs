@@ -1,0 +1,40 @@
+//! The names of all metrics, without the `_total` that the encoder adds to
+//! counters. Names are promises: dashboards and alerts hold them.
+
+pub(super) const BUILD_INFO: &str = "leaseq_build";
+pub(super) const CONDITION: &str = "leaseq_condition";
+pub(super) const UPTIME_SECONDS: &str = "leaseq_uptime_seconds";
+
+pub(super) const GRPC_STARTED: &str = "grpc_server_started";
+pub(super) const GRPC_HANDLED: &str = "grpc_server_handled";
+pub(super) const GRPC_HANDLING_SECONDS: &str = "grpc_server_handling_seconds";
+pub(super) const GRPC_OPEN_CALLS: &str = "leaseq_grpc_open_calls";
+pub(super) const GRPC_CONNECTIONS: &str = "leaseq_grpc_connections";
+pub(super) const GRPC_STRANGERS: &str = "leaseq_grpc_unauthenticated_connections";
+pub(super) const GRPC_CONNECTIONS_ENDED: &str = "leaseq_grpc_connections_closed";
+pub(super) const GRPC_ACCEPT_ERRORS: &str = "leaseq_grpc_accept_errors";
+pub(super) const AUTH_FAILURES: &str = "leaseq_auth_failures";
+pub(super) const LIMIT_REFUSALS: &str = "leaseq_limit_refusals";
+pub(super) const LIMIT: &str = "leaseq_limit";
+pub(super) const PANICS: &str = "leaseq_panics_caught";
+
+pub(super) const QUEUE_JOBS: &str = "leaseq_queue_jobs";
+pub(super) const QUEUE_OLDEST_READY_SECONDS: &str = "leaseq_queue_oldest_ready_seconds";
+pub(super) const QUEUE_BYTES: &str = "leaseq_queue_bytes";
+pub(super) const QUEUE_PAUSED: &str = "leaseq_queue_paused";
+pub(super) const QUEUE_WAITING: &str = "leaseq_queue_waiting_workers";
+
+pub(super) const SHARD_COMMANDS: &str = "leaseq_shard_commands_decided";
+pub(super) const STORE_COMMITS: &str = "leaseq_store_batches_committed";
+pub(super) const STORE_COMMIT_BYTES: &str = "leaseq_store_bytes_committed";
+pub(super) const STORE_BATCH_COMMANDS: &str = "leaseq_store_batch_commands";
+pub(super) const STORE_COMMIT_SECONDS: &str = "leaseq_store_commit_seconds";
+pub(super) const STORE_SYNC_SECONDS: &str = "leaseq_store_sync_seconds";
+pub(super) const STORE_BYTES: &str = "leaseq_store_bytes";
+pub(super) const STORE_SEGMENTS: &str = "leaseq_store_segments";
+pub(super) const STORE_RESERVE: &str = "leaseq_store_disk_reserve";
+pub(super) const STORE_RECOVERY_SECONDS: &str = "leaseq_store_recovery_seconds";
+pub(super) const STORE_TORN_BYTES: &str = "leaseq_store_torn_bytes";
+
+/// The label of all queues beyond `metrics.queues`. No queue can have this name.
+pub(super) const OTHER_QUEUES: &str = "__other__";
