@@ -1,0 +1,200 @@
+//! The gRPC port: accepts connections, bounds them, and serves HTTP/2 on them.
+//!
+//! tonic's own server has no bound on connections, no deadline for handshakes,
+//! and hands hyper `None` where hyper has safe limits. So the accept loop and the
+//! HTTP/2 settings are ours; above them everything is tonic's.
+//!
+//! A connection is a stranger until a call on it has shown a known key. Strangers
+//! have deadlines and a bound of their own, so that whoever has no key can keep
+//! nobody out who has one.
+
+mod admission;
+mod connection;
+mod prefixed;
+mod standing;
+
+pub(crate) use admission::Admission;
+pub(crate) use standing::Standing;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tower::Service;
+use tracing::{debug, warn};
+
+use crate::config::{Http2, Limits};
+use crate::telemetry::GrpcMetrics;
+use crate::tls::TlsState;
+
+/// After the operating system gave no connection (out of descriptors, mostly), it
+/// is not asked again for this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How the connections of the port are served.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) http2: http2::Builder<TokioExecutor>,
+    pub(crate) tls: Option<TlsState>,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) first_request_timeout: Duration,
+}
+
+impl Options {
+    pub(crate) fn new(limits: &Limits, transport: &Http2, tls: Option<TlsState>) -> Self {
+        Self {
+            http2: http2_builder(limits, transport),
+            tls,
+            handshake_timeout: limits.handshake_timeout,
+            first_request_timeout: limits.first_request_timeout,
+        }
+    }
+}
+
+/// Every setting on purpose: tonic would leave most of them without a limit.
+fn http2_builder(limits: &Limits, transport: &Http2) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams_per_connection_max)
+        .max_header_list_size(limits.header_bytes_max)
+        // Calls cancelled before they were accepted. h2's own limit of 20 cuts off honest
+        // clients that give up many Gets at once.
+        .max_pending_accept_reset_streams(limits.pending_accept_resets_max)
+        // Counted over the whole life of a connection, so it may not be small.
+        .max_local_error_reset_streams(limits.local_error_resets_max)
+        .initial_stream_window_size(transport.stream_window)
+        .initial_connection_window_size(transport.connection_window)
+        .max_send_buf_size(transport.send_buffer_bytes)
+        // Dead peers are noticed also when nothing is sent: their leases wait for that.
+        .keep_alive_interval(transport.keepalive_interval)
+        .keep_alive_timeout(transport.keepalive_timeout);
+    builder
+}
+
+/// Ends connections: first gently, then at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Closing {
+    /// No new connections; those there are get GOAWAY and end with their last call.
+    pub(crate) drain: CancellationToken,
+    /// Those that are still there are dropped.
+    pub(crate) abort: CancellationToken,
+}
+
+/// An open port.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    admission: Admission,
+    options: Arc<Options>,
+    metrics: GrpcMetrics,
+}
+
+impl Listener {
+    pub(crate) fn new(
+        socket: TcpListener,
+        admission: Admission,
+        options: Options,
+        metrics: GrpcMetrics,
+    ) -> Self {
+        Self {
+            socket,
+            admission,
+            options: Arc::new(options),
+            metrics,
+        }
+    }
+
+    /// Serves until `closing`; returns when the last connection has ended.
+    pub(crate) async fn run<S>(self, stack: S, closing: Closing)
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        let connections = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = closing.drain.cancelled() => break,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    self.begin(stream, peer, stack.clone(), &closing, &connections);
+                }
+                Err(error) => self.accept_failed(&error, &closing).await,
+            }
+        }
+        // New connections are refused from here on, by the operating system.
+        drop(self.socket);
+        connections.close();
+        connections.wait().await;
+    }
+
+    fn begin<S>(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stack: S,
+        closing: &Closing,
+        connections: &TaskTracker,
+    ) where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        let place = match self.admission.admit(peer.ip()) {
+            Ok(place) => place,
+            Err(limit) => {
+                self.metrics.connection_refused(limit);
+                debug!(%peer, limit = limit.key(), "connection refused: a limit is reached");
+                return;
+            }
+        };
+        // Without it small answers wait up to 40 ms for the peer's delayed acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%peer, %error, "the connection ended before it began");
+            return;
+        }
+        let standing = Standing::new(peer, place);
+        let options = Arc::clone(&self.options);
+        let metrics = self.metrics.clone();
+        let closing = closing.clone();
+        connections.spawn(connection::run(
+            stream, standing, stack, options, metrics, closing,
+        ));
+    }
+
+    /// An error of one connection is no reason to stop accepting others.
+    async fn accept_failed(&self, error: &io::Error, closing: &Closing) {
+        self.metrics.accept_failed();
+        let of_the_peer = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionRefused
+        );
+        if of_the_peer {
+            return;
+        }
+        warn!(%error, "no connection can be accepted for now");
+        tokio::select! {
+            () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+            () = closing.drain.cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How a connection stands: a stranger, let in once, or known by a key.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+
+use super::admission::Place;
+
+/// How a connection stands; in the extensions of each of its calls. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    peer: SocketAddr,
+    place: Place,
+    admitted: AtomicBool,
+    /// Told when `admitted` becomes true.
+    first_call: Notify,
+    authenticated: AtomicBool,
+}
+
+impl Standing {
+    pub(super) fn new(peer: SocketAddr, place: Place) -> Self {
+        Self(Arc::new(Inner {
+            peer,
+            place,
+            admitted: AtomicBool::new(false),
+            first_call: Notify::new(),
+            authenticated: AtomicBool::new(false),
+        }))
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.0.peer
+    }
+
+    /// A call was let in that needs no key.
+    pub(crate) fn admit(&self) {
+        if !self.0.admitted.swap(true, Ordering::Relaxed) {
+            self.0.first_call.notify_one();
+        }
+    }
+
+    /// A call has shown a known key.
+    pub(crate) fn authenticate(&self) {
+        // Read before written: this runs with every call.
+        if !self.0.authenticated.load(Ordering::Relaxed)
+            && !self.0.authenticated.swap(true, Ordering::Relaxed)
+        {
+            self.0.place.known();
+            self.admit();
+        }
+    }
+
+    /// Resolves when a first call was let in.
+    pub(super) async fn admitted(&self) {
+        if !self.0.admitted.load(Ordering::Relaxed) {
+            // One waiter (the connection) and a stored permit: nothing is missed.
+            self.0.first_call.notified().await;
+        }
+    }
+
+    /// Resolves when the place is needed for someone else.
+    pub(super) async fn evicted(&self) {
+        self.0.place.evicted().await;
+    }
+}
