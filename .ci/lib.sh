@@ -2,13 +2,15 @@
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cd "$ROOT"
-TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+cd "$ROOT" || exit 1
+TARGET=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 TOOLS=$TARGET/tools
 mkdir -p "$TOOLS"
 
 # Pinned, so that the same commit gives the same answer on every machine.
+# shellcheck disable=SC2034 # used by those who source this
 BUF_VERSION=1.75.0
+# shellcheck disable=SC2034
 GRPCURL_VERSION=v1.9.3
 
 say() { printf '== %s\n' "$*"; }
@@ -25,8 +27,8 @@ apt_install() {
         as_root=(sudo)
     fi
     "${as_root[@]}" apt-get update -q >/dev/null || fail "apt-get update, to install $*"
-    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -qy --no-install-recommends "$@" \
-        >/dev/null || fail "cannot install $*"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qy --no-install-recommends "$@" >/dev/null || fail "cannot install $*"
 }
 
 # apt_need COMMAND PACKAGE...: installs the packages unless the command is there.

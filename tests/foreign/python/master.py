@@ -27,9 +27,9 @@ def call(method, request):
 for _ in range(JOBS):
     n = random.randint(0, 10000)
     print(f"Put task {n}...", flush=True)
-    job = job_pb2.NewJob(payload=str(n).encode(), reply_to="result")
+    job = job_pb2.NewJob(payload=str(n).encode(), reply_to="result_queue")
     # With a request_id the call may be repeated: the job is put once.
-    request = queue_service_pb2.PutRequest(queue="task", jobs=[job], request_id=str(uuid.uuid4()))
+    request = queue_service_pb2.PutRequest(queue="task_queue", jobs=[job], request_id=str(uuid.uuid4()))
     call(leaseq.Put, request)
 
 print("Try get results...", flush=True)
@@ -38,7 +38,7 @@ while collected < JOBS:
     # The outcome of each job is a job too: leased, so that nothing is lost if we die here.
     got = call(
         leaseq.Get,
-        queue_service_pb2.GetRequest(queue="result", wait=Duration(seconds=10), max_jobs=1),
+        queue_service_pb2.GetRequest(queue="result_queue", wait=Duration(seconds=10), max_jobs=1),
     )
     for outcome in got.jobs:
         if outcome.outcome.state == job_pb2.JOB_STATE_COMPLETED:

@@ -19,7 +19,7 @@ class Origin(LeaseqTest):
         super().setUp()
         # Both programs name their queues themselves, as the origin's do: start without them.
         queues = self.call(self.admin.ListQueues, admin_service_pb2.ListQueuesRequest()).queues
-        for queue in {"task", "result"} & {queue.name for queue in queues}:
+        for queue in {"task_queue", "result_queue"} & {queue.name for queue in queues}:
             request = admin_service_pb2.DeleteQueueRequest(queue=queue, force=True)
             self.call(self.admin.DeleteQueue, request)
 
@@ -64,7 +64,7 @@ class Origin(LeaseqTest):
 
     def test_worker_first(self):
         worker = self.start("worker.py", JOBS="8")
-        self.wait_until(lambda: self.waiting("task") == 1)
+        self.wait_until(lambda: self.waiting("task_queue") == 1)
         master = self.finish(self.start("master.py"))
         self.check_output(master, self.finish(worker))
 
@@ -74,10 +74,10 @@ class Origin(LeaseqTest):
 
     def test_a_worker_killed_in_get_swallows_nothing(self):
         worker = self.start("worker.py", JOBS="1000")
-        self.wait_until(lambda: self.waiting("task") == 1)
+        self.wait_until(lambda: self.waiting("task_queue") == 1)
         worker.send_signal(signal.SIGKILL)
-        job_id, = self.put(b"12", queue="task").job_ids
-        job, = self.get(queue="task", auto_complete=True)
+        job_id, = self.put(b"12", queue="task_queue").job_ids
+        job, = self.get(queue="task_queue", auto_complete=True)
         self.assertEqual((job_id, 1), (job.id, job.attempt))
 
     def test_a_worker_killed_with_a_job_loses_nothing(self):

@@ -32,7 +32,7 @@ for _ in range(JOBS):
     got = call(
         leaseq.Get,
         queue_service_pb2.GetRequest(
-            queue="task", wait=Duration(seconds=1), max_jobs=1, lease_duration=LEASE
+            queue="task_queue", wait=Duration(seconds=1), max_jobs=1, lease_duration=LEASE
         ),
     )
     if not got.jobs:
