@@ -1,0 +1,168 @@
+//! Giving contents back: from the frames still in memory, or from disk with their
+//! checksums looked at.
+
+use std::collections::VecDeque;
+use std::io;
+
+use bytes::Bytes;
+use leaseq_engine::id::JobSeq;
+use leaseq_engine::transition::Content;
+
+use super::Journal;
+use super::frame::{CHUNK_BYTES, HEADER_BYTES, Header, contents_right};
+use super::index::{BLOB_HEAD_BYTES, Blob};
+use super::segment;
+use crate::disk::{Disk, DiskFile};
+use crate::seam::StoreError;
+
+/// How much of a frame's contents is read at a time: who wants one job of an old
+/// Put mostly wants the next ones soon.
+const READ_BYTES: usize = 256 << 10;
+
+/// The last frames that were written, and the last part that was read.
+#[derive(Debug)]
+pub(super) struct Cache {
+    bytes_max: usize,
+    bytes: usize,
+    /// Ascending by segment and place.
+    frames: VecDeque<CachedFrame>,
+    read: Option<ReadPart>,
+}
+
+#[derive(Debug)]
+struct CachedFrame {
+    segment: u32,
+    at: u32,
+    contents_at: usize,
+    bytes: Bytes,
+}
+
+/// A part of the contents of a frame on disk.
+#[derive(Debug)]
+struct ReadPart {
+    segment: u32,
+    frame: u32,
+    /// Where it begins in the contents.
+    from: u32,
+    bytes: Bytes,
+}
+
+impl Cache {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: 0, frames: VecDeque::new(), read: None }
+    }
+
+    /// Keeps a frame that was just written.
+    pub(super) fn push(&mut self, segment: u32, at: u32, contents_at: usize, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.frames.push_back(CachedFrame { segment, at, contents_at, bytes });
+        while self.bytes > self.bytes_max && self.frames.len() > 1 {
+            if let Some(oldest) = self.frames.pop_front() {
+                self.bytes -= oldest.bytes.len();
+            }
+        }
+    }
+
+    fn get(&self, blob: &Blob) -> Option<Bytes> {
+        let place = blob.place;
+        let wanted = (place.segment, place.frame);
+        let found = self.frames.binary_search_by_key(&wanted, |frame| (frame.segment, frame.at));
+        if let Some(frame) = found.ok().and_then(|n| self.frames.get(n)) {
+            let from = frame.contents_at + place.at as usize;
+            let range = from..from + blob.len as usize;
+            return (range.end <= frame.bytes.len()).then(|| frame.bytes.slice(range));
+        }
+        let part = self.read.as_ref()?;
+        let from = place.at.checked_sub(part.from)? as usize;
+        let range = from..from + blob.len as usize;
+        let inside = (part.segment, part.frame) == wanted && range.end <= part.bytes.len();
+        inside.then(|| part.bytes.slice(range))
+    }
+}
+
+impl<D: Disk> Journal<D> {
+    pub(super) fn read_contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError> {
+        let content = |job: &JobSeq| {
+            let blob = self.index.locate(*job).ok_or(StoreError::NoContent { job: *job })?;
+            let bytes = self.read_blob(&blob)?;
+            split(&bytes).ok_or_else(|| self.damaged(&blob, "a content shorter than its headers"))
+        };
+        jobs.iter().map(content).collect()
+    }
+
+    /// The bytes of a content, headers' length in front.
+    pub(super) fn read_blob(&mut self, blob: &Blob) -> Result<Bytes, StoreError> {
+        if let Some(bytes) = self.cache.get(blob) {
+            return Ok(bytes);
+        }
+        let part = self.read_part(blob)?;
+        self.cache.read = Some(part);
+        self.cache.get(blob).ok_or_else(|| self.damaged(blob, "a content beyond its frame"))
+    }
+
+    /// Reads the part of a frame's contents that begins with `blob`.
+    fn read_part(&self, blob: &Blob) -> Result<ReadPart, StoreError> {
+        let place = blob.place;
+        let number = u64::from(place.segment);
+        let found = self.segments.binary_search_by_key(&number, |segment| segment.number);
+        let found = found.ok().and_then(|n| self.segments.get(n));
+        let file = &found.ok_or_else(|| self.damaged(blob, "its segment is gone"))?.file;
+        let read = read_chunks(file, u64::from(place.frame), place.at as usize, blob.len as usize);
+        let read = read.map_err(|source| StoreError::Io {
+            action: "cannot read",
+            path: self.disk.path(&segment::name(number)),
+            source,
+        })?;
+        let (from, bytes) = read.ok_or_else(|| {
+            self.damaged(blob, "the contents of this batch are not what was written")
+        })?;
+        let from = u32::try_from(from).unwrap_or(u32::MAX);
+        Ok(ReadPart { segment: place.segment, frame: place.frame, from, bytes: bytes.into() })
+    }
+
+    fn damaged(&self, blob: &Blob, what: &str) -> StoreError {
+        StoreError::Damaged {
+            path: self.disk.path(&segment::name(u64::from(blob.place.segment))),
+            offset: u64::from(blob.place.frame),
+            what: what.into(),
+        }
+    }
+}
+
+/// Reads whole chunks of the contents of the frame at `frame`, so that `len` bytes
+/// from `at` on are among them, and more as far as it goes. Gives where they begin
+/// in the contents. `None`: they are not what was written.
+fn read_chunks<F: DiskFile>(
+    file: &F,
+    frame: u64,
+    at: usize,
+    len: usize,
+) -> io::Result<Option<(usize, Vec<u8>)>> {
+    let mut header = [0; HEADER_BYTES];
+    file.read_exact_at(&mut header, frame)?;
+    let Some(header) = Header::decode(&header) else { return Ok(None) };
+    let contents_len = header.contents_len as usize;
+    let first = at / CHUNK_BYTES;
+    let from = first * CHUNK_BYTES;
+    let upto = (at + len).max(from + READ_BYTES).next_multiple_of(CHUNK_BYTES).min(contents_len);
+    if at + len > contents_len {
+        return Ok(None);
+    }
+    let mut table = vec![0; 4 * (upto - from).div_ceil(CHUNK_BYTES)];
+    let table_at = HEADER_BYTES + header.meta_len as usize + 4 * first;
+    file.read_exact_at(&mut table, frame + table_at as u64)?;
+    let mut contents = vec![0; upto - from];
+    file.read_exact_at(&mut contents, frame + (header.contents_at() + from) as u64)?;
+    Ok(contents_right(&contents, &table).then_some((from, contents)))
+}
+
+/// Headers and payload of the bytes of a content.
+fn split(blob: &Bytes) -> Option<Content> {
+    let headers_len = u16::from_le_bytes(*blob.first_chunk::<2>()?) as usize;
+    let headers_at = BLOB_HEAD_BYTES as usize;
+    let payload_at = headers_at + headers_len;
+    (payload_at <= blob.len()).then(|| Content {
+        headers: blob.slice(headers_at..payload_at),
+        payload: blob.slice(payload_at..),
+    })
+}

@@ -1,0 +1,427 @@
+//! Where the content of every live job is, and which segments still matter.
+//!
+//! Jobs that came together are one run: one entry for a whole Put. A job's *home*
+//! is the segment that holds its last full record; as long as jobs are at home in
+//! a segment it cannot go. Its content may be further on, when it was replaced by
+//! a result.
+
+use std::collections::BTreeMap;
+
+use leaseq_engine::id::JobSeq;
+use leaseq_engine::transition::Sizes;
+
+use super::live::LiveSet;
+
+/// Every content has its headers' length in front: a u16.
+pub(super) const BLOB_HEAD_BYTES: u32 = 2;
+
+/// A place in the contents of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    /// The segment.
+    pub(super) segment: u32,
+    /// Where the frame begins in it.
+    pub(super) frame: u32,
+    /// Bytes from the start of the frame's contents.
+    pub(super) at: u32,
+}
+
+/// The content of one job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Blob {
+    pub(super) place: Place,
+    pub(super) len: u32,
+}
+
+/// How the contents of a run lie: one behind the other.
+#[derive(Clone, Debug)]
+enum Layout {
+    /// All of this length.
+    Uniform(u32),
+    /// Where each ends, counted from the start of the run.
+    Each(Box<[u32]>),
+}
+
+#[derive(Debug)]
+struct Run {
+    count: u32,
+    live: LiveSet,
+    home: u32,
+    place: Place,
+    layout: Layout,
+}
+
+/// The index.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// By the first job; runs do not overlap.
+    runs: BTreeMap<u64, Run>,
+    /// Live jobs by home.
+    homes: BTreeMap<u32, u64>,
+    live_bytes: u64,
+}
+
+impl Layout {
+    fn of(sizes: &Sizes) -> Self {
+        match sizes {
+            Sizes::Uniform { size, .. } => Self::Uniform(size + BLOB_HEAD_BYTES),
+            Sizes::Each(sizes) => {
+                let mut end = 0;
+                Self::Each(
+                    sizes
+                        .iter()
+                        .map(|size| {
+                            end += size + BLOB_HEAD_BYTES;
+                            end
+                        })
+                        .collect(),
+                )
+            }
+        }
+    }
+
+    /// Where the `n`-th begins.
+    fn start(&self, n: u32) -> u32 {
+        match self {
+            Self::Uniform(len) => n * len,
+            Self::Each(ends) => {
+                n.checked_sub(1).and_then(|at| ends.get(at as usize)).copied().unwrap_or(0)
+            }
+        }
+    }
+
+    fn slice(&self, from: u32, to: u32) -> Self {
+        match self {
+            Self::Uniform(len) => Self::Uniform(*len),
+            Self::Each(ends) => {
+                let start = self.start(from);
+                let ends = ends.get(from as usize..to as usize).unwrap_or_default();
+                Self::Each(ends.iter().map(|end| end - start).collect())
+            }
+        }
+    }
+}
+
+/// How many jobs have these sizes.
+pub(super) fn count_of(sizes: &Sizes) -> u32 {
+    match sizes {
+        Sizes::Uniform { count, .. } => *count,
+        Sizes::Each(sizes) => u32::try_from(sizes.len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// Bytes of the contents of jobs of these sizes.
+pub(super) fn bytes_of(sizes: &Sizes) -> u64 {
+    match sizes {
+        Sizes::Uniform { count, size } => {
+            u64::from(*count) * u64::from(size + BLOB_HEAD_BYTES)
+        }
+        Sizes::Each(sizes) => {
+            sizes.iter().map(|size| u64::from(*size) + u64::from(BLOB_HEAD_BYTES)).sum()
+        }
+    }
+}
+
+impl Run {
+    fn blob(&self, n: u32) -> Blob {
+        let start = self.layout.start(n);
+        let place = Place { at: self.place.at + start, ..self.place };
+        Blob { place, len: self.layout.start(n + 1) - start }
+    }
+
+    fn slice(&self, from: u32, to: u32) -> Self {
+        Self {
+            count: to - from,
+            live: self.live.slice(from, to),
+            home: self.home,
+            place: Place { at: self.place.at + self.layout.start(from), ..self.place },
+            layout: self.layout.slice(from, to),
+        }
+    }
+
+    /// Bytes of the live ones from `from` to below `to`.
+    fn live_bytes(&self, from: u32, to: u32) -> u64 {
+        match &self.layout {
+            Layout::Uniform(len) if self.live.live() == self.count => {
+                u64::from(to - from) * u64::from(*len)
+            }
+            Layout::Uniform(_) | Layout::Each(_) => (from..to)
+                .filter(|n| self.live.contains(*n))
+                .map(|n| u64::from(self.blob(n).len))
+                .sum(),
+        }
+    }
+}
+
+impl Index {
+    /// Where the content of `job` is.
+    pub(super) fn locate(&self, job: JobSeq) -> Option<Blob> {
+        let (first, run) = self.runs.range(..=job.0).next_back()?;
+        let n = u32::try_from(job.0 - first).ok()?;
+        run.live.contains(n).then(|| run.blob(n))
+    }
+
+    /// New jobs, or jobs written again: then they leave the place they had.
+    pub(super) fn put(&mut self, first: JobSeq, sizes: &Sizes, place: Place) {
+        let count = count_of(sizes);
+        if count == 0 {
+            return;
+        }
+        self.clear(first.0, first.0 + u64::from(count));
+        let run = Run {
+            count,
+            live: LiveSet::full(count),
+            home: place.segment,
+            place,
+            layout: Layout::of(sizes),
+        };
+        self.live_bytes += bytes_of(sizes);
+        *self.homes.entry(run.home).or_default() += u64::from(count);
+        self.runs.insert(first.0, run);
+    }
+
+    /// The content of `job` is replaced; its home stays. A job that is not known is
+    /// passed over.
+    pub(super) fn replace(&mut self, job: JobSeq, size: u32, place: Place) {
+        if self.locate(job).is_none() {
+            return;
+        }
+        let home = self.runs.range(..=job.0).next_back().map_or(place.segment, |(_, run)| run.home);
+        self.put(job, &Sizes::Uniform { count: 1, size }, place);
+        // `put` made the segment of the content its home.
+        if let Some(run) = self.runs.get_mut(&job.0) {
+            run.home = home;
+        }
+        self.leave_home(place.segment, 1);
+        *self.homes.entry(home).or_default() += 1;
+    }
+
+    /// The `count` jobs from `first` on have ended, as far as they are known.
+    pub(super) fn remove(&mut self, first: JobSeq, count: u64) {
+        let end = first.0.saturating_add(count);
+        let mut at = first.0;
+        while at < end {
+            let found = self.runs.range(..=at).next_back();
+            let inside = found.filter(|(start, run)| at < *start + u64::from(run.count));
+            let Some(start) = inside.map(|(start, _)| *start) else {
+                // Nothing here: on to the next run.
+                match self.runs.range(at..end).next() {
+                    Some((next, _)) => at = *next,
+                    None => return,
+                }
+                continue;
+            };
+            at = self.remove_in(start, at, end);
+        }
+    }
+
+    /// Removes from `at` to `end` in the run that starts at `start`; gives the end
+    /// of what was dealt with.
+    fn remove_in(&mut self, start: u64, at: u64, end: u64) -> u64 {
+        let Some(run) = self.runs.get_mut(&start) else { return end };
+        let upto = end.min(start + u64::from(run.count));
+        let offset = |seq: u64| u32::try_from(seq - start).unwrap_or(u32::MAX);
+        let (from, to) = (offset(at), offset(upto));
+        self.live_bytes -= run.live_bytes(from, to);
+        let removed = u64::from(run.live.remove(from, to));
+        let home = run.home;
+        if run.live.live() == 0 {
+            self.runs.remove(&start);
+        }
+        self.leave_home(home, removed);
+        upto
+    }
+
+    /// Makes room for a run of its own from `first` to below `end`: what was there
+    /// is removed, and a run that reaches over it is cut, so that runs never overlap.
+    fn clear(&mut self, first: u64, end: u64) {
+        self.remove(JobSeq(first), end - first);
+        let over: Vec<u64> = self
+            .runs
+            .range(..end)
+            .rev()
+            .take_while(|(start, run)| *start + u64::from(run.count) > first)
+            .map(|(start, _)| *start)
+            .collect();
+        for start in over {
+            let Some(run) = self.runs.remove(&start) else { continue };
+            let offset = |seq: u64| u32::try_from(seq - start).unwrap_or(u32::MAX);
+            let before = run.slice(0, offset(first.max(start)));
+            let after = run.slice(offset(end).min(run.count), run.count);
+            for (start, piece) in [(start, before), (end, after)] {
+                if piece.live.live() > 0 {
+                    self.runs.insert(start, piece);
+                }
+            }
+        }
+    }
+
+    fn leave_home(&mut self, home: u32, count: u64) {
+        if let Some(jobs) = self.homes.get_mut(&home) {
+            *jobs = jobs.saturating_sub(count);
+            if *jobs == 0 {
+                self.homes.remove(&home);
+            }
+        }
+    }
+
+    /// How many live jobs are at home in this segment.
+    pub(super) fn at_home(&self, segment: u32) -> u64 {
+        self.homes.get(&segment).copied().unwrap_or(0)
+    }
+
+    /// Bytes of the contents of all live jobs.
+    pub(super) fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    /// Live jobs at home in `segment`, from `from` on: at most `jobs_max` of them and
+    /// `bytes_max` of content (one at least), looking at `runs_max` runs at most.
+    /// Gives them and where to go on; `None`: there are no more.
+    pub(super) fn list_home(
+        &self,
+        segment: u32,
+        from: JobSeq,
+        limits: ListLimits,
+    ) -> (Vec<JobSeq>, Option<JobSeq>) {
+        let mut jobs = Vec::new();
+        let mut bytes = 0;
+        let start = self.runs.range(..=from.0).next_back().map_or(from.0, |(first, _)| *first);
+        for (looked, (first, run)) in self.runs.range(start..).enumerate() {
+            if looked >= limits.runs_max {
+                return (jobs, Some(JobSeq(*first)));
+            }
+            if run.home != segment {
+                continue;
+            }
+            for n in run.live.iter() {
+                let job = JobSeq(first + u64::from(n));
+                if job < from {
+                    continue;
+                }
+                let full = jobs.len() >= limits.jobs_max || bytes >= limits.bytes_max;
+                if full {
+                    return (jobs, Some(job));
+                }
+                bytes += u64::from(run.blob(n).len);
+                jobs.push(job);
+            }
+        }
+        (jobs, None)
+    }
+}
+
+/// How much `list_home` does at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ListLimits {
+    pub(super) jobs_max: usize,
+    pub(super) bytes_max: u64,
+    pub(super) runs_max: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Add { sizes: Vec<u32> },
+        Again { from: u64, sizes_from: u32, count: u64 },
+        Replace { job: u64, size: u32 },
+        End { from: u64, count: u64 },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            prop::collection::vec(prop_oneof![Just(5_u32), 0_u32..9], 1..90)
+                .prop_map(|sizes| Step::Add { sizes }),
+            (0_u64..400, 0_u32..9, 1_u64..70)
+                .prop_map(|(from, sizes_from, count)| Step::Again { from, sizes_from, count }),
+            (0_u64..400, 0_u32..9).prop_map(|(job, size)| Step::Replace { job, size }),
+            (0_u64..400, 1_u64..70).prop_map(|(from, count)| Step::End { from, count }),
+        ]
+    }
+
+    fn sizes_of(sizes: &[u32]) -> Sizes {
+        match sizes {
+            [first, rest @ ..] if rest.iter().all(|size| size == first) => {
+                Sizes::Uniform { count: sizes.len() as u32, size: *first }
+            }
+            _ => Sizes::Each(sizes.into()),
+        }
+    }
+
+    /// The blobs of consecutive jobs, as a naive writer would lay them out.
+    fn lay(model: &mut BTreeMap<u64, (u32, Blob)>, first: u64, sizes: &[u32], place: Place) {
+        let mut at = place.at;
+        for (job, size) in (first..).zip(sizes) {
+            let blob = Blob { place: Place { at, ..place }, len: size + BLOB_HEAD_BYTES };
+            model.insert(job, (place.segment, blob));
+            at += blob.len;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_what_a_map_of_every_job_finds(steps in prop::collection::vec(step(), 0..40)) {
+            let mut index = Index::default();
+            let mut model: BTreeMap<u64, (u32, Blob)> = BTreeMap::new();
+            let mut next = 1;
+            for (turn, step) in (1_u32..).zip(steps) {
+                let place = Place { segment: turn / 5, frame: turn * 1000, at: turn };
+                match step {
+                    Step::Add { sizes } => {
+                        index.put(JobSeq(next), &sizes_of(&sizes), place);
+                        lay(&mut model, next, &sizes, place);
+                        next += sizes.len() as u64;
+                    }
+                    Step::Again { from, sizes_from, count } => {
+                        // Only consecutive live jobs are written again together.
+                        let live = (from..).take_while(|job| model.contains_key(job));
+                        let count = live.take(count as usize).count() as u32;
+                        let sizes: Vec<u32> = (0..count).map(|n| sizes_from + n % 3).collect();
+                        index.put(JobSeq(from), &sizes_of(&sizes), place);
+                        lay(&mut model, from, &sizes, place);
+                    }
+                    Step::Replace { job, size } => {
+                        index.replace(JobSeq(job), size, place);
+                        if let Some((_, blob)) = model.get_mut(&job) {
+                            *blob = Blob { place, len: size + BLOB_HEAD_BYTES };
+                        }
+                    }
+                    Step::End { from, count } => {
+                        index.remove(JobSeq(from), count);
+                        model.retain(|job, _| !(from..from + count).contains(job));
+                    }
+                }
+            }
+            for job in 0..next + 3 {
+                let expected = model.get(&job).map(|(_, blob)| *blob);
+                prop_assert_eq!(index.locate(JobSeq(job)), expected, "job {}", job);
+            }
+            let bytes: u64 = model.values().map(|(_, blob)| u64::from(blob.len)).sum();
+            prop_assert_eq!(index.live_bytes(), bytes);
+            for segment in 0..10 {
+                let home: Vec<JobSeq> = model
+                    .iter()
+                    .filter(|(_, (home, _))| *home == segment)
+                    .map(|(job, _)| JobSeq(*job))
+                    .collect();
+                prop_assert_eq!(index.at_home(segment), home.len() as u64);
+                let limits = ListLimits { jobs_max: 7, bytes_max: 30, runs_max: 3 };
+                let mut listed = Vec::new();
+                let mut from = Some(JobSeq(0));
+                while let Some(at) = from {
+                    let (jobs, next) = index.list_home(segment, at, limits);
+                    listed.extend(jobs);
+                    from = next;
+                }
+                prop_assert_eq!(listed, home);
+            }
+        }
+    }
+}

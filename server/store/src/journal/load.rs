@@ -1,0 +1,305 @@
+//! Starting: reads every segment, cuts a torn end, refuses anything else.
+
+use std::io;
+
+use leaseq_engine::time::Time;
+use leaseq_engine::transition::Transition;
+
+use super::commit::note;
+use super::frame::Kind;
+use super::scan::{End, Frame, Scanned, nonzero_end, scan};
+use super::segment::{
+    self, FORMAT_VERSION, HeaderError, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader,
+};
+use super::sync::{Flusher, SyncPolicy};
+use super::Journal;
+use crate::disk::{Disk, DiskFile};
+use crate::record;
+use crate::seam::{Batch, Epoch, Loaded, Position, StoreError};
+
+/// Who gets the batches.
+type Replay<'a> = dyn FnMut(Batch, bool) -> Result<(), String> + 'a;
+
+/// A segment file whose header is right.
+pub(super) struct Opened<F> {
+    pub(super) header: SegmentHeader,
+    pub(super) file: F,
+    pub(super) len: u64,
+}
+
+/// What is known when the last frame has been read.
+pub(super) struct Progress {
+    next: Position,
+    epoch: Epoch,
+    last_time: Time,
+    /// The trim that must still come: of the segment before the oldest present.
+    trim_awaited: Option<u64>,
+    /// The highest segment that a trim has named.
+    trimmed: u64,
+}
+
+impl<D: Disk> Journal<D> {
+    /// Reads everything. Nothing on disk is changed before all of it was found
+    /// right; then a torn end is cut.
+    pub(super) fn read_all(&mut self, replay: &mut Replay<'_>) -> Result<Loaded, StoreError> {
+        let opened = open_segments(&self.disk)?;
+        let oldest = opened.first().map_or(1, |segment| segment.header.number);
+        let mut progress = Progress {
+            next: opened.first().map_or(Position(0), |segment| segment.header.first),
+            epoch: Epoch(0),
+            last_time: Time::default(),
+            trim_awaited: oldest.checked_sub(1).filter(|before| *before > 0),
+            trimmed: 0,
+        };
+        let last = opened.len().saturating_sub(1);
+        let mut torn = None;
+        for (n, segment) in opened.into_iter().enumerate() {
+            let scanned = self.read_segment(&segment, n == last, &mut progress, replay)?;
+            if scanned.end == End::Torn {
+                torn = Some(scanned.at);
+            }
+            let Opened { header, file, len } = segment;
+            self.segments.push_back(Segment { number: header.number, file, end: scanned.at, len });
+        }
+        if let Some(number) = progress.trim_awaited {
+            return Err(StoreError::Damaged {
+                path: self.disk.path(&segment::name(number + 1)),
+                offset: 0,
+                what: format!("it is the oldest segment, but nothing says that {number} may go"),
+            });
+        }
+        let torn_bytes = torn.map_or(Ok(0), |at| self.cut(at))?;
+        self.begin(&progress)?;
+        let Progress { next, last_time, .. } = progress;
+        Ok(Loaded { epoch: self.epoch, next, last_time, torn_bytes })
+    }
+
+    fn read_segment(
+        &mut self,
+        segment: &Opened<D::File>,
+        is_last: bool,
+        progress: &mut Progress,
+        replay: &mut Replay<'_>,
+    ) -> Result<Scanned, StoreError> {
+        let name = segment::name(segment.header.number);
+        let path = self.disk.path(&name);
+        let damaged = |offset, what: String| StoreError::Damaged { path: path.clone(), offset, what };
+        if segment.header.first != progress.next {
+            return Err(damaged(0, format!(
+                "it begins with batch {}, but the segment before it ends before batch {}",
+                segment.header.first.0, progress.next.0
+            )));
+        }
+        let number = segment.header.number;
+        let scanned = scan(&segment.file, progress.next, is_last, |frame| {
+            self.read_frame(number, frame, progress, replay).map_err(|error| match error {
+                FrameError::Bytes(what) => Failure::Store(damaged(frame.at, what)),
+                FrameError::Replay(what) => Failure::Store(StoreError::Contradiction {
+                    what: format!("{} at byte {}: {what}", path.display(), frame.at),
+                }),
+            })
+        });
+        let scanned = scanned.map_err(|failure| match failure {
+            Failure::Store(error) => error,
+            Failure::Io(source) => StoreError::Io { action: "cannot read", path: path.clone(), source },
+        })?;
+        match scanned.end {
+            End::Clean => Ok(scanned),
+            End::Torn if is_last => Ok(scanned),
+            End::Torn | End::Damaged => Err(damaged(
+                scanned.at,
+                "the bytes are not what was written, and more was written after them".into(),
+            )),
+        }
+    }
+
+    fn read_frame(
+        &mut self,
+        segment: u64,
+        frame: &Frame<'_>,
+        progress: &mut Progress,
+        replay: &mut Replay<'_>,
+    ) -> Result<(), FrameError> {
+        let header = &frame.header;
+        progress.next = header.next();
+        progress.epoch = progress.epoch.max(header.epoch);
+        match header.kind {
+            Kind::Trim => {
+                let number = frame.meta.first_chunk::<8>().copied().map(u64::from_le_bytes);
+                let number = number.ok_or(FrameError::Bytes("a trim without a number".into()))?;
+                progress.trimmed = progress.trimmed.max(number);
+                if progress.trim_awaited.is_some_and(|awaited| number >= awaited) {
+                    progress.trim_awaited = None;
+                }
+                Ok(())
+            }
+            Kind::Batch => {
+                progress.last_time = progress.last_time.max(header.time);
+                let transitions = decode(frame.meta)?;
+                self.note_all(segment, frame.at, &transitions)?;
+                let batch = Batch { time: header.time, transitions };
+                replay(batch, progress.trim_awaited.is_some()).map_err(FrameError::Replay)
+            }
+        }
+    }
+
+    /// Brings the index up to date with a batch that was read.
+    fn note_all(
+        &mut self,
+        segment: u64,
+        frame: u64,
+        transitions: &[Transition],
+    ) -> Result<(), FrameError> {
+        let too_far = || FrameError::Bytes("a place beyond what a segment can hold".into());
+        let segment = u32::try_from(segment).map_err(|_| too_far())?;
+        let frame = u32::try_from(frame).map_err(|_| too_far())?;
+        let mut at = 0;
+        for transition in transitions {
+            let bytes = note(&mut self.index, &mut self.ended, transition, segment, frame, at);
+            at = bytes.ok_or_else(too_far)?;
+        }
+        self.forget_ended();
+        Ok(())
+    }
+
+    /// Cuts what a kill or a power cut left at the end of the last segment, so that
+    /// it can never be taken for a frame later.
+    fn cut(&mut self, at: u64) -> Result<u64, StoreError> {
+        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let Some(last) = self.segments.back() else { return Ok(0) };
+        let (name, file) = (segment::name(last.number), last.file.clone());
+        let end = self.checked("cannot read", &name, nonzero_end(&file, at))?;
+        let mut from = at;
+        while from < end {
+            let step = (end - from).min(ZEROS.len() as u64);
+            let zeros = ZEROS.get(..usize::try_from(step).unwrap_or(0)).unwrap_or_default();
+            let written = file.write_all_at(zeros, from);
+            self.checked("cannot write", &name, written)?;
+            from += step;
+        }
+        self.checked("cannot sync", &name, file.sync_data())?;
+        Ok(end - at)
+    }
+
+    /// Everything was read: this process owns the journal from now on.
+    fn begin(&mut self, progress: &Progress) -> Result<(), StoreError> {
+        self.epoch = Epoch(progress.epoch.0 + 1);
+        self.next = progress.next;
+        self.compaction.trimmed = progress.trimmed;
+        self.adopt_spare()?;
+        if self.segments.is_empty() {
+            self.start_segment(1)?;
+        }
+        // What was read may still be in the caches of the system alone, if the last
+        // owner was killed: from here on it counts as synced.
+        if let Some(last) = self.segments.back() {
+            let (name, file) = (segment::name(last.number), last.file.clone());
+            self.checked("cannot sync", &name, file.sync_data())?;
+        }
+        let synced = self.disk.sync_dir();
+        self.checked("cannot sync", "", synced)?;
+        if let SyncPolicy::Interval(interval) = self.options.sync {
+            let flusher = Flusher::start(interval);
+            let flusher = self.checked("cannot start a thread for", "", flusher)?;
+            flusher.synced(self.next);
+            self.flusher = Some(flusher);
+        }
+        self.durable = self.next;
+        self.set_space_aside()
+    }
+
+    /// Takes over the spare of the last owner if it is what it should be.
+    fn adopt_spare(&mut self) -> Result<(), StoreError> {
+        let names = self.disk.list();
+        let names = self.checked("cannot list", "", names)?;
+        if !names.iter().any(|name| name == SPARE_NAME) {
+            return Ok(());
+        }
+        let usable = self.disk.open(SPARE_NAME).and_then(|file| {
+            let len_right = file.len()? == self.options.segment_bytes;
+            let blank = len_right && nonzero_end(&file, SEGMENT_HEADER_BYTES as u64)?
+                == SEGMENT_HEADER_BYTES as u64;
+            Ok(blank.then_some(file))
+        });
+        match self.checked("cannot open", SPARE_NAME, usable)? {
+            Some(file) => self.spare = Some(file),
+            None => {
+                let removed = self.disk.remove(SPARE_NAME);
+                self.checked("cannot remove", SPARE_NAME, removed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens every segment and checks their headers, before any of them is read.
+pub(super) fn open_segments<D: Disk>(disk: &D) -> Result<Vec<Opened<D::File>>, StoreError> {
+    let io = |action, name: &str| {
+        let path = disk.path(name);
+        move |source| StoreError::Io { action, path, source }
+    };
+    let names = disk.list().map_err(io("cannot list", ""))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
+    numbers.sort_unstable();
+    let mut opened: Vec<Opened<D::File>> = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let name = segment::name(number);
+        let damaged =
+            |what| StoreError::Damaged { path: disk.path(&name), offset: 0, what };
+        let before = opened.last().map(|segment| segment.header.number);
+        if before.is_some_and(|before| before + 1 != number) {
+            return Err(damaged(format!("the segment before it, {}, is missing", number - 1)));
+        }
+        let file = disk.open(&name).map_err(io("cannot open", &name))?;
+        let len = file.len().map_err(io("cannot read", &name))?;
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        if len < bytes.len() as u64 {
+            return Err(damaged("the file is too short for a segment".into()));
+        }
+        file.read_exact_at(&mut bytes, 0).map_err(io("cannot read", &name))?;
+        let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
+            HeaderError::Damaged => damaged("its first 64 bytes are not what was written".into()),
+            HeaderError::Newer(found) => StoreError::Newer {
+                path: disk.path(&name),
+                found,
+                known: FORMAT_VERSION,
+            },
+        })?;
+        if header.number != number {
+            return Err(damaged(format!("it says it is segment {}", header.number)));
+        }
+        opened.push(Opened { header, file, len });
+    }
+    Ok(opened)
+}
+
+/// The transitions in the meta of a batch.
+fn decode(meta: &[u8]) -> Result<Vec<Transition>, FrameError> {
+    let mut reader = record::Reader::new(meta);
+    let mut transitions = Vec::new();
+    while !reader.is_empty() {
+        let transition = record::decode(&mut reader);
+        transitions.push(transition.map_err(|error| FrameError::Bytes(error.to_string()))?);
+    }
+    Ok(transitions)
+}
+
+/// What is wrong with a frame.
+enum FrameError {
+    /// Its bytes.
+    Bytes(String),
+    /// What it says.
+    Replay(String),
+}
+
+/// What ended a scan.
+enum Failure {
+    Store(StoreError),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

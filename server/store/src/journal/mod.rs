@@ -1,0 +1,168 @@
+//! The journal: the store of a server with a disk of its own.
+//!
+//! An append-only list of batches in numbered segment files. State is not in it,
+//! only what happened; the engine replays it. What is no longer needed goes with
+//! the oldest segment, after the live jobs in it have been written again at the
+//! head. docs/STORAGE.md gives every byte and every rule.
+//!
+//! J1: `commit` says Ok only after the batch was synced by the policy.
+//! J2: a name is relied on only after its directory was synced.
+//! J3: after an error of a write or sync nothing is accepted any more.
+//! J4: only bytes after which nothing valid follows are ever cut.
+//! J5: while puts are taken, one whole segment is set aside beside the current one.
+//!
+//! Absent: any knowledge of queues, states or leases.
+
+mod commit;
+mod compact;
+mod contents;
+mod frame;
+mod index;
+mod live;
+mod load;
+mod options;
+mod scan;
+mod segment;
+mod sync;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+
+use leaseq_engine::id::JobSeq;
+use leaseq_engine::transition::Content;
+
+pub use self::options::JournalOptions;
+pub use self::sync::{SyncPolicy, SyncPolicyError};
+
+use self::compact::CompactionState;
+use self::contents::Cache;
+use self::index::Index;
+use self::segment::Segment;
+use self::sync::Flusher;
+use crate::disk::{Disk, RealDisk};
+use crate::seam::{
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Space, Store,
+    StoreError,
+};
+
+/// A store in a directory of segment files.
+#[derive(Debug)]
+pub struct Journal<D: Disk> {
+    disk: D,
+    options: JournalOptions,
+    /// Oldest first; the last one is written to. Empty before `load`.
+    segments: VecDeque<Segment<D::File>>,
+    /// A segment's worth of space, set aside.
+    spare: Option<D::File>,
+    flusher: Option<Flusher<D::File>>,
+    index: Index,
+    cache: Cache,
+    compaction: CompactionState,
+    /// Jobs that ended in the last batch: their contents go with the next.
+    ended: Vec<(JobSeq, u64)>,
+    epoch: Epoch,
+    next: Position,
+    /// Every batch before this was synced.
+    durable: Position,
+    failed: bool,
+}
+
+impl Journal<RealDisk> {
+    /// The journal in the directory `dir`, which is created if need be and locked.
+    /// Nothing is read before `load`.
+    ///
+    /// # Errors
+    /// When the directory is in use or cannot be used.
+    pub fn open(dir: &Path, options: JournalOptions) -> Result<Self, StoreError> {
+        Ok(Self::on(RealDisk::open(dir)?, options))
+    }
+}
+
+impl<D: Disk> Journal<D> {
+    /// The journal on this disk.
+    pub fn on(disk: D, options: JournalOptions) -> Self {
+        Self {
+            disk,
+            options,
+            segments: VecDeque::new(),
+            spare: None,
+            flusher: None,
+            index: Index::default(),
+            cache: Cache::new(options.cache_bytes),
+            compaction: CompactionState::default(),
+            ended: Vec::new(),
+            epoch: Epoch::default(),
+            next: Position::default(),
+            durable: Position::default(),
+            failed: false,
+        }
+    }
+
+    /// Marks the journal as failed if `result` is an error, and names the file.
+    fn checked<T>(
+        &mut self,
+        action: &'static str,
+        name: &str,
+        result: io::Result<T>,
+    ) -> Result<T, StoreError> {
+        result.map_err(|source| {
+            self.failed = true;
+            StoreError::Io { action, path: self.disk.path(name), source }
+        })
+    }
+
+    /// J3.
+    fn usable(&self) -> Result<(), StoreError> {
+        if self.failed || self.segments.is_empty() { Err(StoreError::Failed) } else { Ok(()) }
+    }
+
+    fn report(&self) -> Report {
+        let segments: u64 = self.segments.iter().map(|segment| segment.len).sum();
+        let spare = if self.spare.is_some() { self.options.segment_bytes } else { 0 };
+        Report {
+            space: if self.spare.is_some() { Space::Enough } else { Space::Reserve },
+            disk_bytes: segments + spare,
+            segments: self.segments.len() as u64,
+        }
+    }
+
+    /// The jobs that ended in the last batch are gone now.
+    fn forget_ended(&mut self) {
+        for (first, count) in self.ended.drain(..) {
+            self.index.remove(first, count);
+        }
+    }
+}
+
+impl<D: Disk> Store for Journal<D> {
+    fn load(
+        &mut self,
+        replay: &mut dyn FnMut(Batch, bool) -> Result<(), String>,
+    ) -> Result<Loaded, StoreError> {
+        self.read_all(replay)
+    }
+
+    fn commit(
+        &mut self,
+        epoch: Epoch,
+        at: Position,
+        batch: Batch,
+    ) -> Result<Committed, CommitError> {
+        self.usable()?;
+        if epoch != self.epoch || at != self.next {
+            return Err(CommitError::Conflict);
+        }
+        Ok(self.append(batch)?)
+    }
+
+    fn contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError> {
+        self.usable()?;
+        self.read_contents(jobs)
+    }
+
+    fn compact(&mut self) -> Result<Compaction, StoreError> {
+        self.usable()?;
+        self.compaction_step()
+    }
+}

@@ -1,0 +1,192 @@
+//! Reads the frames of one segment, oldest first, and says how it ends.
+//!
+//! Contents are skipped unless asked for, so that a restart reads what it needs.
+
+use std::io;
+
+use super::frame::{ALIGN, HEADER_BYTES, Header, MARKER, contents_right};
+use super::segment::SEGMENT_HEADER_BYTES;
+use crate::disk::DiskFile;
+use crate::seam::Position;
+
+/// How much is read at a time.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// A frame whose meta is right.
+#[derive(Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) header: Header,
+    pub(super) meta: &'a [u8],
+    /// Where it begins in the segment.
+    pub(super) at: u64,
+}
+
+/// What comes after the last right frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// Nothing but zeros, or the end of the file.
+    Clean,
+    /// Something that is no frame, and no frame after it: a batch that was being
+    /// written.
+    Torn,
+    /// Something that is no frame, though it was one: what comes later knew it.
+    Damaged,
+}
+
+/// How reading a segment ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Scanned {
+    /// Where the next frame would begin.
+    pub(super) at: u64,
+    /// The position of the next frame.
+    pub(super) next: Position,
+    pub(super) end: End,
+}
+
+/// Reads the frames of `file`, of which the first has the position `next`. `visit`
+/// gets each; with `contents`, only after its contents were found right, too.
+pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
+    file: &F,
+    mut next: Position,
+    contents: bool,
+    mut visit: impl FnMut(&Frame<'_>) -> Result<(), E>,
+) -> Result<Scanned, E> {
+    let len = file.len()?;
+    let mut window = Window { file, len, start: 0, bytes: Vec::new() };
+    let mut at = SEGMENT_HEADER_BYTES as u64;
+    loop {
+        match read_frame(&mut window, at, contents)? {
+            Some((header, meta)) if header.position == next => {
+                visit(&Frame { header, meta, at })?;
+                next = header.next();
+                at += header.frame_len() as u64;
+            }
+            Some(_) | None => {
+                let end = what_follows(&mut window, at, next)?;
+                return Ok(Scanned { at, next, end });
+            }
+        }
+    }
+}
+
+/// The frame at `at`, if all of it that is looked at is right.
+fn read_frame<'w, F: DiskFile>(
+    window: &'w mut Window<'_, F>,
+    at: u64,
+    contents: bool,
+) -> io::Result<Option<(Header, &'w [u8])>> {
+    let Some(header) = window.get(at, HEADER_BYTES)?.and_then(Header::decode) else {
+        return Ok(None);
+    };
+    if at + header.frame_len() as u64 > window.len.next_multiple_of(ALIGN as u64) {
+        return Ok(None);
+    }
+    if contents && !contents_match(window, at, &header)? {
+        return Ok(None);
+    }
+    let checked = header.contents_at() - HEADER_BYTES;
+    let Some(meta_and_table) = window.get(at + HEADER_BYTES as u64, checked)? else {
+        return Ok(None);
+    };
+    if crc32c::crc32c(meta_and_table) != header.meta_crc {
+        return Ok(None);
+    }
+    Ok(meta_and_table.get(..header.meta_len as usize).map(|meta| (header, meta)))
+}
+
+fn contents_match<F: DiskFile>(
+    window: &mut Window<'_, F>,
+    at: u64,
+    header: &Header,
+) -> io::Result<bool> {
+    let table_at = at + (HEADER_BYTES + header.meta_len as usize) as u64;
+    let Some(table) = window.get(table_at, header.table_len())?.map(<[u8]>::to_vec) else {
+        return Ok(false);
+    };
+    let contents_at = at + header.contents_at() as u64;
+    let contents = window.get(contents_at, header.contents_len as usize)?;
+    Ok(contents.is_some_and(|contents| contents_right(contents, &table)))
+}
+
+/// Looks at everything from `at` on, where the frame of position `next` should
+/// be. A right header further on whose writer knew that `next` was synced means
+/// damage (J4); without one, it is what a kill or a power cut leaves.
+fn what_follows<F: DiskFile>(
+    window: &mut Window<'_, F>,
+    at: u64,
+    next: Position,
+) -> io::Result<End> {
+    let mut end = End::Clean;
+    let mut look = at;
+    while let Some(part) = window.get_upto(look, WINDOW_BYTES)? {
+        let part_len = part.len() as u64;
+        if part.iter().any(|byte| *byte != 0) {
+            end = End::Torn;
+            for header_at in marked(part, look) {
+                let header = window.get(header_at, HEADER_BYTES)?.and_then(Header::decode);
+                if header.is_some_and(|header| header.durable > next) {
+                    return Ok(End::Damaged);
+                }
+            }
+        }
+        look += part_len;
+    }
+    Ok(end)
+}
+
+/// Where in `part`, which starts at `at`, a frame may begin.
+fn marked(part: &[u8], at: u64) -> Vec<u64> {
+    let starts = (at..).step_by(ALIGN).zip(part.chunks(ALIGN));
+    starts.filter(|(_, start)| start.starts_with(&MARKER)).map(|(at, _)| at).collect()
+}
+
+/// The end of the last byte of `file` from `at` on that is not zero; `at` if all are.
+pub(super) fn nonzero_end<F: DiskFile>(file: &F, at: u64) -> io::Result<u64> {
+    let len = file.len()?;
+    let mut window = Window { file, len, start: 0, bytes: Vec::new() };
+    let (mut look, mut last) = (at, at);
+    while let Some(part) = window.get_upto(look, WINDOW_BYTES)? {
+        if let Some(found) = part.iter().rposition(|byte| *byte != 0) {
+            last = look + found as u64 + 1;
+        }
+        look += part.len() as u64;
+    }
+    Ok(last)
+}
+
+/// A part of a file in memory, moved along as it is read.
+struct Window<'a, F> {
+    file: &'a F,
+    len: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<F: DiskFile> Window<'_, F> {
+    /// `count` bytes from `at`; `None` if the file is shorter.
+    fn get(&mut self, at: u64, count: usize) -> io::Result<Option<&[u8]>> {
+        if at + count as u64 > self.len {
+            return Ok(None);
+        }
+        self.fill(at, count)?;
+        let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
+        Ok(self.bytes.get(from..from + count))
+    }
+
+    /// Up to `count` bytes from `at`; `None` at the end of the file.
+    fn get_upto(&mut self, at: u64, count: usize) -> io::Result<Option<&[u8]>> {
+        let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        if left == 0 { Ok(None) } else { self.get(at, count.min(left)) }
+    }
+
+    fn fill(&mut self, at: u64, count: usize) -> io::Result<()> {
+        let have = self.start..self.start + self.bytes.len() as u64;
+        if at >= have.start && at + count as u64 <= have.end {
+            return Ok(());
+        }
+        let left = usize::try_from(self.len - at).unwrap_or(usize::MAX);
+        self.bytes.resize(count.max(WINDOW_BYTES).min(left), 0);
+        self.start = at;
+        self.file.read_exact_at(&mut self.bytes, at)
+    }
+}
