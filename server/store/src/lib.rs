@@ -3,6 +3,7 @@
 //! A store has durability and no semantics: it knows which transitions bring
 //! content, which end it, and nothing else about queues.
 
+pub mod disk;
 pub mod seam;
 
 pub use seam::{

@@ -159,6 +159,14 @@ pub enum StoreError {
         /// What came back.
         source: std::io::Error,
     },
+    /// The directory cannot be used as it is; a person has to do something.
+    #[error("{} {what}", path.display())]
+    Unusable {
+        /// The directory, or a file in it.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        what: &'static str,
+    },
     /// Another process uses the directory.
     #[error(
         "the data directory {} is in use by another process; stop it, or give this one another --data",

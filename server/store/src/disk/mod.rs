@@ -5,9 +5,10 @@
 use std::io;
 use std::path::PathBuf;
 
+mod platform;
 mod real;
 
-pub use real::RealDisk;
+pub use real::{RealDisk, RealFile};
 
 /// One directory, owned by this process alone.
 pub trait Disk: Send + 'static {
@@ -56,6 +57,7 @@ pub trait Disk: Send + 'static {
 }
 
 /// An open file. Clones are the same file.
+#[allow(clippy::len_without_is_empty)] // Nobody asks whether a segment is empty.
 pub trait DiskFile: Clone + Send + 'static {
     /// Its length in bytes.
     ///

@@ -1,0 +1,175 @@
+//! What operating systems do differently. The only place in this crate that asks
+//! which one it is.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{DirBuilder, File, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+    use std::path::Path;
+
+    use rustix::fs::Access;
+
+    /// Payloads are other people's data: only the owner reads them.
+    pub(super) fn private_file(options: &mut OpenOptions) {
+        options.mode(0o600);
+    }
+
+    pub(super) fn private_dir(builder: &mut DirBuilder) {
+        builder.mode(0o700);
+    }
+
+    pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        file.read_exact_at(buffer, offset)
+    }
+
+    pub(super) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    /// Says no where files could not be created: without the right to, or on a
+    /// read-only file system.
+    pub(super) fn check_writable(dir: &Path) -> io::Result<()> {
+        Ok(rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK)?)
+    }
+
+    pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::fs::{DirBuilder, File, OpenOptions};
+    use std::io;
+    use std::os::windows::fs::FileExt;
+    use std::path::Path;
+
+    /// New files inherit the access list of the directory.
+    pub(super) fn private_file(_options: &mut OpenOptions) {}
+
+    pub(super) fn private_dir(_builder: &mut DirBuilder) {}
+
+    pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let (mut rest, mut at) = (buffer, offset);
+        while !rest.is_empty() {
+            match file.seek_read(rest, at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => {
+                    at += n as u64;
+                    rest = rest.get_mut(n..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let (mut rest, mut at) = (bytes, offset);
+        while !rest.is_empty() {
+            match file.seek_write(rest, at) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    at += n as u64;
+                    rest = rest.get(n..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_writable(_dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// NTFS writes names through its own log, and a directory cannot be flushed
+    /// without special rights: there is nothing to call.
+    pub(super) fn sync_dir(_dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Files created with `options` are for their owner alone.
+pub(super) fn private_file(options: &mut OpenOptions) {
+    system::private_file(options);
+}
+
+/// Directories made by `builder` are for their owner alone.
+pub(super) fn private_dir(builder: &mut DirBuilder) {
+    system::private_dir(builder);
+}
+
+pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    system::read_exact_at(file, buffer, offset)
+}
+
+pub(super) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    system::write_all_at(file, bytes, offset)
+}
+
+/// Whether files can be created in `dir`, as far as it can be known beforehand.
+pub(super) fn check_writable(dir: &Path) -> io::Result<()> {
+    system::check_writable(dir)
+}
+
+/// Makes the names in `dir` durable.
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    system::sync_dir(dir)
+}
+
+/// Sets `bytes` zeros of `file`, which is empty, aside on the disk, so that no
+/// later write into them can find it full.
+#[cfg(target_os = "linux")]
+pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::fs::FallocateFlags;
+    use rustix::io::Errno;
+
+    loop {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            // NFS before 4.2, and some FUSE and overlay file systems.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, bytes),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Sets `bytes` zeros of `file`, which is empty, aside on the disk.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    write_zeros(file, bytes)
+}
+
+fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
+    const CHUNK: &[u8] = &[0; 64 << 10];
+
+    let mut at = 0;
+    while at < bytes {
+        let n = (bytes - at).min(CHUNK.len() as u64);
+        let chunk = usize::try_from(n).ok().and_then(|n| CHUNK.get(..n));
+        write_all_at(file, chunk.unwrap_or(CHUNK), at)?;
+        at += n;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_written_to_the_byte() {
+        let file = tempfile::tempfile().unwrap();
+        write_zeros(&file, (64 << 10) * 2 + 7).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), (64 << 10) * 2 + 7);
+    }
+}
