@@ -4,6 +4,7 @@
 //! content, which end it, and nothing else about queues.
 
 pub mod disk;
+pub mod memory;
 pub mod seam;
 
 pub use seam::{
