@@ -4,9 +4,13 @@
 //! content, which end it, and nothing else about queues.
 
 pub mod disk;
+pub mod journal;
 pub mod memory;
+mod record;
 pub mod seam;
 
+pub use journal::{Journal, JournalOptions, SyncPolicy, SyncPolicyError};
+pub use memory::MemoryStore;
 pub use seam::{
     Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Space, Store,
     StoreError,

@@ -26,9 +26,17 @@ impl<D: Disk> Journal<D> {
             record::encode(transition, &mut meta);
             contents_len += carried(transition).bytes();
         }
-        let draft = Draft { kind: Kind::Batch, time: batch.time, meta, contents_len };
+        let draft = Draft {
+            kind: Kind::Batch,
+            time: batch.time,
+            meta,
+            contents_len,
+        };
         let written = self.write_frame(&draft, |journal, frame| {
-            batch.transitions.iter().try_for_each(|it| journal.add_contents(it, frame))
+            batch
+                .transitions
+                .iter()
+                .try_for_each(|it| journal.add_contents(it, frame))
         })?;
         self.next = Position(self.next.0 + 1);
         let started = Instant::now();
@@ -45,7 +53,12 @@ impl<D: Disk> Journal<D> {
     /// Notes that segments up to `number` are no longer needed.
     pub(super) fn write_trim(&mut self, number: u64) -> Result<(), StoreError> {
         let meta = number.to_le_bytes().to_vec();
-        let draft = Draft { kind: Kind::Trim, time: Time::default(), meta, contents_len: 0 };
+        let draft = Draft {
+            kind: Kind::Trim,
+            time: Time::default(),
+            meta,
+            contents_len: 0,
+        };
         self.write_frame(&draft, |_, _| Ok(()))?;
         // Whatever the policy: the segment is about to be removed for good.
         self.sync_last()
@@ -58,7 +71,9 @@ impl<D: Disk> Journal<D> {
         add_contents: impl FnOnce(&mut Self, &mut FrameBuffer) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
         self.make_room(draft.frame_len())?;
-        let Some(last) = self.segments.back() else { return Err(StoreError::Failed) };
+        let Some(last) = self.segments.back() else {
+            return Err(StoreError::Failed);
+        };
         let (number, file, at) = (last.number, last.file.clone(), last.end);
         let mut frame = FrameBuffer::new(draft, number, at)?;
         add_contents(self, &mut frame)?;
@@ -79,7 +94,8 @@ impl<D: Disk> Journal<D> {
             last.end = at + len;
             last.len = last.len.max(last.end);
         }
-        self.cache.push(frame.segment, frame.at, frame.contents_at, frame.bytes);
+        self.cache
+            .push(frame.segment, frame.at, frame.contents_at, frame.bytes);
         Ok(len)
     }
 
@@ -101,7 +117,9 @@ impl<D: Disk> Journal<D> {
 
     /// Syncs everything written so far.
     fn sync_last(&mut self) -> Result<(), StoreError> {
-        let Some(last) = self.segments.back() else { return Err(StoreError::Failed) };
+        let Some(last) = self.segments.back() else {
+            return Err(StoreError::Failed);
+        };
         let (name, file) = (segment::name(last.number), last.file.clone());
         self.checked("cannot sync", &name, file.sync_data())?;
         self.durable = self.next;
@@ -113,12 +131,16 @@ impl<D: Disk> Journal<D> {
 
     /// Every batch before this is synced.
     fn durable(&self) -> Position {
-        self.flusher.as_ref().map_or(self.durable, |flusher| self.durable.max(flusher.durable()))
+        self.flusher
+            .as_ref()
+            .map_or(self.durable, |flusher| self.durable.max(flusher.durable()))
     }
 
     /// Makes sure that the last segment has room for so many bytes.
     fn make_room(&mut self, bytes: usize) -> Result<(), StoreError> {
-        let Some(last) = self.segments.back() else { return Err(StoreError::Failed) };
+        let Some(last) = self.segments.back() else {
+            return Err(StoreError::Failed);
+        };
         let fits = last.end + bytes as u64 <= last.len;
         let is_empty = last.end == SEGMENT_HEADER_BYTES as u64;
         if fits || is_empty {
@@ -137,10 +159,18 @@ impl<D: Disk> Journal<D> {
             Some(file) => file,
             None => {
                 let created = self.disk.create(SPARE_NAME, self.options.segment_bytes);
-                self.checked("no room for a new segment: cannot create", SPARE_NAME, created)?
+                self.checked(
+                    "no room for a new segment: cannot create",
+                    SPARE_NAME,
+                    created,
+                )?
             }
         };
-        let header = SegmentHeader { number, first: self.next, epoch: self.epoch };
+        let header = SegmentHeader {
+            number,
+            first: self.next,
+            epoch: self.epoch,
+        };
         let name = segment::name(number);
         let begun = file
             .write_all_at(&header.encode(), 0)
@@ -150,7 +180,12 @@ impl<D: Disk> Journal<D> {
             .and_then(|()| file.len());
         let len = self.checked("cannot begin", &name, begun)?;
         let end = SEGMENT_HEADER_BYTES as u64;
-        self.segments.push_back(Segment { number, file, end, len });
+        self.segments.push_back(Segment {
+            number,
+            file,
+            end,
+            len,
+        });
         Ok(())
     }
 
@@ -163,12 +198,17 @@ impl<D: Disk> Journal<D> {
         let at = frame.contents_len();
         match carried(transition) {
             Carried::Nothing | Carried::Ended => {}
-            Carried::Added { contents, sizes, .. } => {
+            Carried::Added {
+                contents, sizes, ..
+            } => {
                 debug_assert_eq!(contents.len(), count_of(&sizes) as usize, "a size for each");
                 contents.iter().for_each(|content| frame.add(content));
             }
             Carried::Result { result, .. } => {
-                frame.add(&Content { headers: Bytes::new(), payload: result.clone() });
+                frame.add(&Content {
+                    headers: Bytes::new(),
+                    payload: result.clone(),
+                });
             }
             Carried::Copied { first, sizes } => {
                 for n in 0..u64::from(count_of(&sizes)) {
@@ -184,7 +224,14 @@ impl<D: Disk> Journal<D> {
                 }
             }
         }
-        let noted = note(&mut self.index, &mut self.ended, transition, frame.segment, frame.at, at);
+        let noted = note(
+            &mut self.index,
+            &mut self.ended,
+            transition,
+            frame.segment,
+            frame.at,
+            at,
+        );
         let right = noted.is_some_and(|end| end == frame.contents_len());
         if right {
             Ok(())
@@ -216,7 +263,9 @@ impl Draft {
 
     fn frame_len(&self) -> usize {
         let contents = usize::try_from(self.contents_len).unwrap_or(usize::MAX);
-        self.contents_at().saturating_add(contents).next_multiple_of(ALIGN)
+        self.contents_at()
+            .saturating_add(contents)
+            .next_multiple_of(ALIGN)
     }
 }
 
@@ -248,7 +297,12 @@ impl FrameBuffer {
         bytes.put_bytes(0, HEADER_BYTES);
         bytes.put_slice(&draft.meta);
         bytes.put_bytes(0, contents_at - bytes.len());
-        Ok(Self { bytes, segment: place(segment)?, at: place(at)?, contents_at })
+        Ok(Self {
+            bytes,
+            segment: place(segment)?,
+            at: place(at)?,
+            contents_at,
+        })
     }
 
     fn contents_len(&self) -> u32 {
@@ -265,7 +319,11 @@ impl FrameBuffer {
 
     /// Adds bytes that are in this buffer already.
     fn repeat(&mut self, range: std::ops::Range<usize>) {
-        let bytes = self.bytes.get(range).map(<[u8]>::to_vec).unwrap_or_default();
+        let bytes = self
+            .bytes
+            .get(range)
+            .map(<[u8]>::to_vec)
+            .unwrap_or_default();
         self.bytes.put_slice(&bytes);
     }
 
@@ -303,11 +361,22 @@ impl FrameBuffer {
 pub(super) enum Carried<'a> {
     Nothing,
     /// New jobs, with their contents.
-    Added { first: JobSeq, sizes: std::borrow::Cow<'a, Sizes>, contents: &'a [Content] },
+    Added {
+        first: JobSeq,
+        sizes: std::borrow::Cow<'a, Sizes>,
+        contents: &'a [Content],
+    },
     /// Jobs that are written again: their contents are copied.
-    Copied { first: JobSeq, sizes: std::borrow::Cow<'a, Sizes> },
+    Copied {
+        first: JobSeq,
+        sizes: std::borrow::Cow<'a, Sizes>,
+    },
     /// A result that replaces the content of its job.
-    Result { job: JobSeq, size: u32, result: &'a Bytes },
+    Result {
+        job: JobSeq,
+        size: u32,
+        result: &'a Bytes,
+    },
     /// Jobs whose contents are no longer needed: see `ended`.
     Ended,
 }
@@ -328,27 +397,47 @@ pub(super) fn carried(transition: &Transition) -> Carried<'_> {
     use std::borrow::Cow::{Borrowed, Owned};
     let single = |size| Owned(Sizes::Uniform { count: 1, size });
     match transition {
-        Transition::JobsAdded { first, sizes, contents, .. } => {
-            Carried::Added { first: *first, sizes: Borrowed(sizes), contents }
-        }
-        Transition::OutcomeAdded { job, size, content, .. } => Carried::Added {
+        Transition::JobsAdded {
+            first,
+            sizes,
+            contents,
+            ..
+        } => Carried::Added {
+            first: *first,
+            sizes: Borrowed(sizes),
+            contents,
+        },
+        Transition::OutcomeAdded {
+            job, size, content, ..
+        } => Carried::Added {
             first: *job,
             sizes: single(*size),
             contents: std::slice::from_ref(content),
         },
-        Transition::JobsRestated { first, sizes, .. } => {
-            Carried::Copied { first: *first, sizes: Borrowed(sizes) }
-        }
-        Transition::JobRestated(job) => Carried::Copied { first: job.job, sizes: single(job.size) },
-        Transition::JobEnded { job, end, retain_until, result_size, result, .. } => {
-            match (end, retain_until) {
-                (End::Completed, Some(_)) => {
-                    Carried::Result { job: *job, size: *result_size, result }
-                }
-                (End::Completed | End::Cancelled, None) => Carried::Ended,
-                (End::Dead, _) | (End::Cancelled, Some(_)) => Carried::Nothing,
-            }
-        }
+        Transition::JobsRestated { first, sizes, .. } => Carried::Copied {
+            first: *first,
+            sizes: Borrowed(sizes),
+        },
+        Transition::JobRestated(job) => Carried::Copied {
+            first: job.job,
+            sizes: single(job.size),
+        },
+        Transition::JobEnded {
+            job,
+            end,
+            retain_until,
+            result_size,
+            result,
+            ..
+        } => match (end, retain_until) {
+            (End::Completed, Some(_)) => Carried::Result {
+                job: *job,
+                size: *result_size,
+                result,
+            },
+            (End::Completed | End::Cancelled, None) => Carried::Ended,
+            (End::Dead, _) | (End::Cancelled, Some(_)) => Carried::Nothing,
+        },
         Transition::JobsCompleted { .. } | Transition::JobsRemoved { .. } => Carried::Ended,
         Transition::NamespaceCreated { .. }
         | Transition::ClockMoved { .. }

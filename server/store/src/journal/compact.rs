@@ -18,7 +18,11 @@ use crate::disk::Disk;
 use crate::seam::{Compaction, StoreError};
 
 /// One step restates this much at most: well under a millisecond of writing.
-const STEP: ListLimits = ListLimits { jobs_max: 1000, bytes_max: 1 << 20, runs_max: 4096 };
+const STEP: ListLimits = ListLimits {
+    jobs_max: 1000,
+    bytes_max: 1 << 20,
+    runs_max: 4096,
+};
 
 /// While there is room, this many segments may be garbage beyond twice the live
 /// bytes: small journals are never compacted for nothing.
@@ -109,7 +113,10 @@ impl<D: Disk> Journal<D> {
             self.checked("cannot remove", &name, removed)?;
         }
         let trimmed = self.compaction.trimmed;
-        self.compaction = CompactionState { trimmed, ..CompactionState::default() };
+        self.compaction = CompactionState {
+            trimmed,
+            ..CompactionState::default()
+        };
         Ok(Compaction::Removed(self.report()))
     }
 
@@ -126,7 +133,10 @@ impl<D: Disk> Journal<D> {
         }
         // Down to the reserve: any garbage counts, but there must be room to write
         // what is live.
-        let room = self.segments.back().map_or(0, |last| last.len.saturating_sub(last.end));
+        let room = self
+            .segments
+            .back()
+            .map_or(0, |last| last.len.saturating_sub(last.end));
         used > live + live / 4 + segment && room > segment / 2
     }
 
@@ -143,7 +153,10 @@ impl<D: Disk> Journal<D> {
                 Ok(())
             }
             Err(error)
-                if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+                if matches!(
+                    error.kind(),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+                ) =>
             {
                 self.compaction.spare_failed = Some(Instant::now());
                 Ok(())

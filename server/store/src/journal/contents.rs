@@ -49,13 +49,23 @@ struct ReadPart {
 
 impl Cache {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, bytes: 0, frames: VecDeque::new(), read: None }
+        Self {
+            bytes_max,
+            bytes: 0,
+            frames: VecDeque::new(),
+            read: None,
+        }
     }
 
     /// Keeps a frame that was just written.
     pub(super) fn push(&mut self, segment: u32, at: u32, contents_at: usize, bytes: Bytes) {
         self.bytes += bytes.len();
-        self.frames.push_back(CachedFrame { segment, at, contents_at, bytes });
+        self.frames.push_back(CachedFrame {
+            segment,
+            at,
+            contents_at,
+            bytes,
+        });
         while self.bytes > self.bytes_max && self.frames.len() > 1 {
             if let Some(oldest) = self.frames.pop_front() {
                 self.bytes -= oldest.bytes.len();
@@ -66,7 +76,9 @@ impl Cache {
     fn get(&self, blob: &Blob) -> Option<Bytes> {
         let place = blob.place;
         let wanted = (place.segment, place.frame);
-        let found = self.frames.binary_search_by_key(&wanted, |frame| (frame.segment, frame.at));
+        let found = self
+            .frames
+            .binary_search_by_key(&wanted, |frame| (frame.segment, frame.at));
         if let Some(frame) = found.ok().and_then(|n| self.frames.get(n)) {
             let from = frame.contents_at + place.at as usize;
             let range = from..from + blob.len as usize;
@@ -83,7 +95,10 @@ impl Cache {
 impl<D: Disk> Journal<D> {
     pub(super) fn read_contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError> {
         let content = |job: &JobSeq| {
-            let blob = self.index.locate(*job).ok_or(StoreError::NoContent { job: *job })?;
+            let blob = self
+                .index
+                .locate(*job)
+                .ok_or(StoreError::NoContent { job: *job })?;
             let bytes = self.read_blob(&blob)?;
             split(&bytes).ok_or_else(|| self.damaged(&blob, "a content shorter than its headers"))
         };
@@ -97,17 +112,28 @@ impl<D: Disk> Journal<D> {
         }
         let part = self.read_part(blob)?;
         self.cache.read = Some(part);
-        self.cache.get(blob).ok_or_else(|| self.damaged(blob, "a content beyond its frame"))
+        self.cache
+            .get(blob)
+            .ok_or_else(|| self.damaged(blob, "a content beyond its frame"))
     }
 
     /// Reads the part of a frame's contents that begins with `blob`.
     fn read_part(&self, blob: &Blob) -> Result<ReadPart, StoreError> {
         let place = blob.place;
         let number = u64::from(place.segment);
-        let found = self.segments.binary_search_by_key(&number, |segment| segment.number);
+        let found = self
+            .segments
+            .binary_search_by_key(&number, |segment| segment.number);
         let found = found.ok().and_then(|n| self.segments.get(n));
-        let file = &found.ok_or_else(|| self.damaged(blob, "its segment is gone"))?.file;
-        let read = read_chunks(file, u64::from(place.frame), place.at as usize, blob.len as usize);
+        let file = &found
+            .ok_or_else(|| self.damaged(blob, "its segment is gone"))?
+            .file;
+        let read = read_chunks(
+            file,
+            u64::from(place.frame),
+            place.at as usize,
+            blob.len as usize,
+        );
         let read = read.map_err(|source| StoreError::Io {
             action: "cannot read",
             path: self.disk.path(&segment::name(number)),
@@ -117,12 +143,19 @@ impl<D: Disk> Journal<D> {
             self.damaged(blob, "the contents of this batch are not what was written")
         })?;
         let from = u32::try_from(from).unwrap_or(u32::MAX);
-        Ok(ReadPart { segment: place.segment, frame: place.frame, from, bytes: bytes.into() })
+        Ok(ReadPart {
+            segment: place.segment,
+            frame: place.frame,
+            from,
+            bytes: bytes.into(),
+        })
     }
 
     fn damaged(&self, blob: &Blob, what: &str) -> StoreError {
         StoreError::Damaged {
-            path: self.disk.path(&segment::name(u64::from(blob.place.segment))),
+            path: self
+                .disk
+                .path(&segment::name(u64::from(blob.place.segment))),
             offset: u64::from(blob.place.frame),
             what: what.into(),
         }
@@ -140,11 +173,16 @@ fn read_chunks<F: DiskFile>(
 ) -> io::Result<Option<(usize, Vec<u8>)>> {
     let mut header = [0; HEADER_BYTES];
     file.read_exact_at(&mut header, frame)?;
-    let Some(header) = Header::decode(&header) else { return Ok(None) };
+    let Some(header) = Header::decode(&header) else {
+        return Ok(None);
+    };
     let contents_len = header.contents_len as usize;
     let first = at / CHUNK_BYTES;
     let from = first * CHUNK_BYTES;
-    let upto = (at + len).max(from + READ_BYTES).next_multiple_of(CHUNK_BYTES).min(contents_len);
+    let upto = (at + len)
+        .max(from + READ_BYTES)
+        .next_multiple_of(CHUNK_BYTES)
+        .min(contents_len);
     if at + len > contents_len {
         return Ok(None);
     }

@@ -147,7 +147,9 @@ pub(super) fn table_len(contents_len: usize) -> usize {
 
 /// The checksums of these contents, as the table holds them.
 pub(super) fn table_of(contents: &[u8]) -> impl Iterator<Item = [u8; 4]> + '_ {
-    contents.chunks(CHUNK_BYTES).map(|chunk| crc32c::crc32c(chunk).to_le_bytes())
+    contents
+        .chunks(CHUNK_BYTES)
+        .map(|chunk| crc32c::crc32c(chunk).to_le_bytes())
 }
 
 /// Whether `contents`, which start at a chunk, fit the `table` from that chunk on.
@@ -196,10 +198,16 @@ mod tests {
         let table: Vec<u8> = table_of(&contents).flatten().collect();
         assert_eq!(table.len(), table_len(contents.len()));
         assert!(contents_right(&contents, &table));
-        assert!(contents_right(&contents[CHUNK_BYTES..], &table[4..]), "from the second chunk");
+        assert!(
+            contents_right(&contents[CHUNK_BYTES..], &table[4..]),
+            "from the second chunk"
+        );
         let mut bad = contents.clone();
         bad[140_000] ^= 1;
         assert!(!contents_right(&bad, &table));
-        assert!(!contents_right(&contents, &table[..8]), "a table that is too short");
+        assert!(
+            !contents_right(&contents, &table[..8]),
+            "a table that is too short"
+        );
     }
 }

@@ -84,9 +84,11 @@ impl Layout {
     fn start(&self, n: u32) -> u32 {
         match self {
             Self::Uniform(len) => n * len,
-            Self::Each(ends) => {
-                n.checked_sub(1).and_then(|at| ends.get(at as usize)).copied().unwrap_or(0)
-            }
+            Self::Each(ends) => n
+                .checked_sub(1)
+                .and_then(|at| ends.get(at as usize))
+                .copied()
+                .unwrap_or(0),
         }
     }
 
@@ -113,20 +115,25 @@ pub(super) fn count_of(sizes: &Sizes) -> u32 {
 /// Bytes of the contents of jobs of these sizes.
 pub(super) fn bytes_of(sizes: &Sizes) -> u64 {
     match sizes {
-        Sizes::Uniform { count, size } => {
-            u64::from(*count) * u64::from(size + BLOB_HEAD_BYTES)
-        }
-        Sizes::Each(sizes) => {
-            sizes.iter().map(|size| u64::from(*size) + u64::from(BLOB_HEAD_BYTES)).sum()
-        }
+        Sizes::Uniform { count, size } => u64::from(*count) * u64::from(size + BLOB_HEAD_BYTES),
+        Sizes::Each(sizes) => sizes
+            .iter()
+            .map(|size| u64::from(*size) + u64::from(BLOB_HEAD_BYTES))
+            .sum(),
     }
 }
 
 impl Run {
     fn blob(&self, n: u32) -> Blob {
         let start = self.layout.start(n);
-        let place = Place { at: self.place.at + start, ..self.place };
-        Blob { place, len: self.layout.start(n + 1) - start }
+        let place = Place {
+            at: self.place.at + start,
+            ..self.place
+        };
+        Blob {
+            place,
+            len: self.layout.start(n + 1) - start,
+        }
     }
 
     fn slice(&self, from: u32, to: u32) -> Self {
@@ -134,7 +141,10 @@ impl Run {
             count: to - from,
             live: self.live.slice(from, to),
             home: self.home,
-            place: Place { at: self.place.at + self.layout.start(from), ..self.place },
+            place: Place {
+                at: self.place.at + self.layout.start(from),
+                ..self.place
+            },
             layout: self.layout.slice(from, to),
         }
     }
@@ -186,7 +196,11 @@ impl Index {
         if self.locate(job).is_none() {
             return;
         }
-        let home = self.runs.range(..=job.0).next_back().map_or(place.segment, |(_, run)| run.home);
+        let home = self
+            .runs
+            .range(..=job.0)
+            .next_back()
+            .map_or(place.segment, |(_, run)| run.home);
         self.put(job, &Sizes::Uniform { count: 1, size }, place);
         // `put` made the segment of the content its home.
         if let Some(run) = self.runs.get_mut(&job.0) {
@@ -218,7 +232,9 @@ impl Index {
     /// Removes from `at` to `end` in the run that starts at `start`; gives the end
     /// of what was dealt with.
     fn remove_in(&mut self, start: u64, at: u64, end: u64) -> u64 {
-        let Some(run) = self.runs.get_mut(&start) else { return end };
+        let Some(run) = self.runs.get_mut(&start) else {
+            return end;
+        };
         let upto = end.min(start + u64::from(run.count));
         let offset = |seq: u64| u32::try_from(seq - start).unwrap_or(u32::MAX);
         let (from, to) = (offset(at), offset(upto));
@@ -244,7 +260,9 @@ impl Index {
             .map(|(start, _)| *start)
             .collect();
         for start in over {
-            let Some(run) = self.runs.remove(&start) else { continue };
+            let Some(run) = self.runs.remove(&start) else {
+                continue;
+            };
             let offset = |seq: u64| u32::try_from(seq - start).unwrap_or(u32::MAX);
             let before = run.slice(0, offset(first.max(start)));
             let after = run.slice(offset(end).min(run.count), run.count);
@@ -286,7 +304,11 @@ impl Index {
     ) -> (Vec<JobSeq>, Option<JobSeq>) {
         let mut jobs = Vec::new();
         let mut bytes = 0;
-        let start = self.runs.range(..=from.0).next_back().map_or(from.0, |(first, _)| *first);
+        let start = self
+            .runs
+            .range(..=from.0)
+            .next_back()
+            .map_or(from.0, |(first, _)| *first);
         for (looked, (first, run)) in self.runs.range(start..).enumerate() {
             if looked >= limits.runs_max {
                 return (jobs, Some(JobSeq(*first)));
@@ -329,18 +351,33 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Add { sizes: Vec<u32> },
-        Again { from: u64, sizes_from: u32, count: u64 },
-        Replace { job: u64, size: u32 },
-        End { from: u64, count: u64 },
+        Add {
+            sizes: Vec<u32>,
+        },
+        Again {
+            from: u64,
+            sizes_from: u32,
+            count: u64,
+        },
+        Replace {
+            job: u64,
+            size: u32,
+        },
+        End {
+            from: u64,
+            count: u64,
+        },
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             prop::collection::vec(prop_oneof![Just(5_u32), 0_u32..9], 1..90)
                 .prop_map(|sizes| Step::Add { sizes }),
-            (0_u64..400, 0_u32..9, 1_u64..70)
-                .prop_map(|(from, sizes_from, count)| Step::Again { from, sizes_from, count }),
+            (0_u64..400, 0_u32..9, 1_u64..70).prop_map(|(from, sizes_from, count)| Step::Again {
+                from,
+                sizes_from,
+                count
+            }),
             (0_u64..400, 0_u32..9).prop_map(|(job, size)| Step::Replace { job, size }),
             (0_u64..400, 1_u64..70).prop_map(|(from, count)| Step::End { from, count }),
         ]
@@ -348,9 +385,10 @@ mod tests {
 
     fn sizes_of(sizes: &[u32]) -> Sizes {
         match sizes {
-            [first, rest @ ..] if rest.iter().all(|size| size == first) => {
-                Sizes::Uniform { count: sizes.len() as u32, size: *first }
-            }
+            [first, rest @ ..] if rest.iter().all(|size| size == first) => Sizes::Uniform {
+                count: sizes.len() as u32,
+                size: *first,
+            },
             _ => Sizes::Each(sizes.into()),
         }
     }
@@ -359,7 +397,10 @@ mod tests {
     fn lay(model: &mut BTreeMap<u64, (u32, Blob)>, first: u64, sizes: &[u32], place: Place) {
         let mut at = place.at;
         for (job, size) in (first..).zip(sizes) {
-            let blob = Blob { place: Place { at, ..place }, len: size + BLOB_HEAD_BYTES };
+            let blob = Blob {
+                place: Place { at, ..place },
+                len: size + BLOB_HEAD_BYTES,
+            };
             model.insert(job, (place.segment, blob));
             at += blob.len;
         }

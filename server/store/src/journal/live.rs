@@ -22,7 +22,10 @@ impl LiveSet {
             let used = count - 64 * (count.div_ceil(64) - 1);
             *last = mask(used);
         }
-        Self { words: Words::of(words), live: count }
+        Self {
+            words: Words::of(words),
+            live: count,
+        }
     }
 
     /// How many there are.

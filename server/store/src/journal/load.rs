@@ -5,6 +5,7 @@ use std::io;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::Transition;
 
+use super::Journal;
 use super::commit::note;
 use super::frame::Kind;
 use super::scan::{End, Frame, Scanned, nonzero_end, scan};
@@ -12,7 +13,6 @@ use super::segment::{
     self, FORMAT_VERSION, HeaderError, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader,
 };
 use super::sync::{Flusher, SyncPolicy};
-use super::Journal;
 use crate::disk::{Disk, DiskFile};
 use crate::record;
 use crate::seam::{Batch, Epoch, Loaded, Position, StoreError};
@@ -45,7 +45,9 @@ impl<D: Disk> Journal<D> {
         let opened = open_segments(&self.disk)?;
         let oldest = opened.first().map_or(1, |segment| segment.header.number);
         let mut progress = Progress {
-            next: opened.first().map_or(Position(0), |segment| segment.header.first),
+            next: opened
+                .first()
+                .map_or(Position(0), |segment| segment.header.first),
             epoch: Epoch(0),
             last_time: Time::default(),
             trim_awaited: oldest.checked_sub(1).filter(|before| *before > 0),
@@ -59,7 +61,12 @@ impl<D: Disk> Journal<D> {
                 torn = Some(scanned.at);
             }
             let Opened { header, file, len } = segment;
-            self.segments.push_back(Segment { number: header.number, file, end: scanned.at, len });
+            self.segments.push_back(Segment {
+                number: header.number,
+                file,
+                end: scanned.at,
+                len,
+            });
         }
         if let Some(number) = progress.trim_awaited {
             return Err(StoreError::Damaged {
@@ -70,8 +77,15 @@ impl<D: Disk> Journal<D> {
         }
         let torn_bytes = torn.map_or(Ok(0), |at| self.cut(at))?;
         self.begin(&progress)?;
-        let Progress { next, last_time, .. } = progress;
-        Ok(Loaded { epoch: self.epoch, next, last_time, torn_bytes })
+        let Progress {
+            next, last_time, ..
+        } = progress;
+        Ok(Loaded {
+            epoch: self.epoch,
+            next,
+            last_time,
+            torn_bytes,
+        })
     }
 
     fn read_segment(
@@ -83,25 +97,37 @@ impl<D: Disk> Journal<D> {
     ) -> Result<Scanned, StoreError> {
         let name = segment::name(segment.header.number);
         let path = self.disk.path(&name);
-        let damaged = |offset, what: String| StoreError::Damaged { path: path.clone(), offset, what };
+        let damaged = |offset, what: String| StoreError::Damaged {
+            path: path.clone(),
+            offset,
+            what,
+        };
         if segment.header.first != progress.next {
-            return Err(damaged(0, format!(
-                "it begins with batch {}, but the segment before it ends before batch {}",
-                segment.header.first.0, progress.next.0
-            )));
+            return Err(damaged(
+                0,
+                format!(
+                    "it begins with batch {}, but the segment before it ends before batch {}",
+                    segment.header.first.0, progress.next.0
+                ),
+            ));
         }
         let number = segment.header.number;
         let scanned = scan(&segment.file, progress.next, is_last, |frame| {
-            self.read_frame(number, frame, progress, replay).map_err(|error| match error {
-                FrameError::Bytes(what) => Failure::Store(damaged(frame.at, what)),
-                FrameError::Replay(what) => Failure::Store(StoreError::Contradiction {
-                    what: format!("{} at byte {}: {what}", path.display(), frame.at),
-                }),
-            })
+            self.read_frame(number, frame, progress, replay)
+                .map_err(|error| match error {
+                    FrameError::Bytes(what) => Failure::Store(damaged(frame.at, what)),
+                    FrameError::Replay(what) => Failure::Store(StoreError::Contradiction {
+                        what: format!("{} at byte {}: {what}", path.display(), frame.at),
+                    }),
+                })
         });
         let scanned = scanned.map_err(|failure| match failure {
             Failure::Store(error) => error,
-            Failure::Io(source) => StoreError::Io { action: "cannot read", path: path.clone(), source },
+            Failure::Io(source) => StoreError::Io {
+                action: "cannot read",
+                path: path.clone(),
+                source,
+            },
         })?;
         match scanned.end {
             End::Clean => Ok(scanned),
@@ -125,10 +151,17 @@ impl<D: Disk> Journal<D> {
         progress.epoch = progress.epoch.max(header.epoch);
         match header.kind {
             Kind::Trim => {
-                let number = frame.meta.first_chunk::<8>().copied().map(u64::from_le_bytes);
+                let number = frame
+                    .meta
+                    .first_chunk::<8>()
+                    .copied()
+                    .map(u64::from_le_bytes);
                 let number = number.ok_or(FrameError::Bytes("a trim without a number".into()))?;
                 progress.trimmed = progress.trimmed.max(number);
-                if progress.trim_awaited.is_some_and(|awaited| number >= awaited) {
+                if progress
+                    .trim_awaited
+                    .is_some_and(|awaited| number >= awaited)
+                {
                     progress.trim_awaited = None;
                 }
                 Ok(())
@@ -137,7 +170,10 @@ impl<D: Disk> Journal<D> {
                 progress.last_time = progress.last_time.max(header.time);
                 let transitions = decode(frame.meta)?;
                 self.note_all(segment, frame.at, &transitions)?;
-                let batch = Batch { time: header.time, transitions };
+                let batch = Batch {
+                    time: header.time,
+                    transitions,
+                };
                 replay(batch, progress.trim_awaited.is_some()).map_err(FrameError::Replay)
             }
         }
@@ -155,7 +191,14 @@ impl<D: Disk> Journal<D> {
         let frame = u32::try_from(frame).map_err(|_| too_far())?;
         let mut at = 0;
         for transition in transitions {
-            let bytes = note(&mut self.index, &mut self.ended, transition, segment, frame, at);
+            let bytes = note(
+                &mut self.index,
+                &mut self.ended,
+                transition,
+                segment,
+                frame,
+                at,
+            );
             at = bytes.ok_or_else(too_far)?;
         }
         self.forget_ended();
@@ -165,14 +208,18 @@ impl<D: Disk> Journal<D> {
     /// Cuts what a kill or a power cut left at the end of the last segment, so that
     /// it can never be taken for a frame later.
     fn cut(&mut self, at: u64) -> Result<u64, StoreError> {
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-        let Some(last) = self.segments.back() else { return Ok(0) };
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let Some(last) = self.segments.back() else {
+            return Ok(0);
+        };
         let (name, file) = (segment::name(last.number), last.file.clone());
         let end = self.checked("cannot read", &name, nonzero_end(&file, at))?;
         let mut from = at;
         while from < end {
             let step = (end - from).min(ZEROS.len() as u64);
-            let zeros = ZEROS.get(..usize::try_from(step).unwrap_or(0)).unwrap_or_default();
+            let zeros = ZEROS
+                .get(..usize::try_from(step).unwrap_or(0))
+                .unwrap_or_default();
             let written = file.write_all_at(zeros, from);
             self.checked("cannot write", &name, written)?;
             from += step;
@@ -217,8 +264,8 @@ impl<D: Disk> Journal<D> {
         }
         let usable = self.disk.open(SPARE_NAME).and_then(|file| {
             let len_right = file.len()? == self.options.segment_bytes;
-            let blank = len_right && nonzero_end(&file, SEGMENT_HEADER_BYTES as u64)?
-                == SEGMENT_HEADER_BYTES as u64;
+            let blank = len_right
+                && nonzero_end(&file, SEGMENT_HEADER_BYTES as u64)? == SEGMENT_HEADER_BYTES as u64;
             Ok(blank.then_some(file))
         });
         match self.checked("cannot open", SPARE_NAME, usable)? {
@@ -236,19 +283,32 @@ impl<D: Disk> Journal<D> {
 pub(super) fn open_segments<D: Disk>(disk: &D) -> Result<Vec<Opened<D::File>>, StoreError> {
     let io = |action, name: &str| {
         let path = disk.path(name);
-        move |source| StoreError::Io { action, path, source }
+        move |source| StoreError::Io {
+            action,
+            path,
+            source,
+        }
     };
     let names = disk.list().map_err(io("cannot list", ""))?;
-    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
+    let mut numbers: Vec<u64> = names
+        .iter()
+        .filter_map(|name| segment::number(name))
+        .collect();
     numbers.sort_unstable();
     let mut opened: Vec<Opened<D::File>> = Vec::with_capacity(numbers.len());
     for number in numbers {
         let name = segment::name(number);
-        let damaged =
-            |what| StoreError::Damaged { path: disk.path(&name), offset: 0, what };
+        let damaged = |what| StoreError::Damaged {
+            path: disk.path(&name),
+            offset: 0,
+            what,
+        };
         let before = opened.last().map(|segment| segment.header.number);
         if before.is_some_and(|before| before + 1 != number) {
-            return Err(damaged(format!("the segment before it, {}, is missing", number - 1)));
+            return Err(damaged(format!(
+                "the segment before it, {}, is missing",
+                number - 1
+            )));
         }
         let file = disk.open(&name).map_err(io("cannot open", &name))?;
         let len = file.len().map_err(io("cannot read", &name))?;
@@ -256,7 +316,8 @@ pub(super) fn open_segments<D: Disk>(disk: &D) -> Result<Vec<Opened<D::File>>, S
         if len < bytes.len() as u64 {
             return Err(damaged("the file is too short for a segment".into()));
         }
-        file.read_exact_at(&mut bytes, 0).map_err(io("cannot read", &name))?;
+        file.read_exact_at(&mut bytes, 0)
+            .map_err(io("cannot read", &name))?;
         let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
             HeaderError::Damaged => damaged("its first 64 bytes are not what was written".into()),
             HeaderError::Newer(found) => StoreError::Newer {

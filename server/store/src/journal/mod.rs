@@ -108,20 +108,36 @@ impl<D: Disk> Journal<D> {
     ) -> Result<T, StoreError> {
         result.map_err(|source| {
             self.failed = true;
-            StoreError::Io { action, path: self.disk.path(name), source }
+            StoreError::Io {
+                action,
+                path: self.disk.path(name),
+                source,
+            }
         })
     }
 
     /// J3.
     fn usable(&self) -> Result<(), StoreError> {
-        if self.failed || self.segments.is_empty() { Err(StoreError::Failed) } else { Ok(()) }
+        if self.failed || self.segments.is_empty() {
+            Err(StoreError::Failed)
+        } else {
+            Ok(())
+        }
     }
 
     fn report(&self) -> Report {
         let segments: u64 = self.segments.iter().map(|segment| segment.len).sum();
-        let spare = if self.spare.is_some() { self.options.segment_bytes } else { 0 };
+        let spare = if self.spare.is_some() {
+            self.options.segment_bytes
+        } else {
+            0
+        };
         Report {
-            space: if self.spare.is_some() { Space::Enough } else { Space::Reserve },
+            space: if self.spare.is_some() {
+                Space::Enough
+            } else {
+                Space::Reserve
+            },
             disk_bytes: segments + spare,
             segments: self.segments.len() as u64,
         }

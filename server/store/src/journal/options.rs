@@ -17,6 +17,10 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { sync: SyncPolicy::Always, segment_bytes: 64 << 20, cache_bytes: 16 << 20 }
+        Self {
+            sync: SyncPolicy::Always,
+            segment_bytes: 64 << 20,
+            cache_bytes: 16 << 20,
+        }
     }
 }

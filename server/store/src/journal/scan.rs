@@ -52,7 +52,12 @@ pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
     mut visit: impl FnMut(&Frame<'_>) -> Result<(), E>,
 ) -> Result<Scanned, E> {
     let len = file.len()?;
-    let mut window = Window { file, len, start: 0, bytes: Vec::new() };
+    let mut window = Window {
+        file,
+        len,
+        start: 0,
+        bytes: Vec::new(),
+    };
     let mut at = SEGMENT_HEADER_BYTES as u64;
     loop {
         match read_frame(&mut window, at, contents)? {
@@ -91,7 +96,9 @@ fn read_frame<'w, F: DiskFile>(
     if crc32c::crc32c(meta_and_table) != header.meta_crc {
         return Ok(None);
     }
-    Ok(meta_and_table.get(..header.meta_len as usize).map(|meta| (header, meta)))
+    Ok(meta_and_table
+        .get(..header.meta_len as usize)
+        .map(|meta| (header, meta)))
 }
 
 fn contents_match<F: DiskFile>(
@@ -100,7 +107,10 @@ fn contents_match<F: DiskFile>(
     header: &Header,
 ) -> io::Result<bool> {
     let table_at = at + (HEADER_BYTES + header.meta_len as usize) as u64;
-    let Some(table) = window.get(table_at, header.table_len())?.map(<[u8]>::to_vec) else {
+    let Some(table) = window
+        .get(table_at, header.table_len())?
+        .map(<[u8]>::to_vec)
+    else {
         return Ok(false);
     };
     let contents_at = at + header.contents_at() as u64;
@@ -123,7 +133,9 @@ fn what_follows<F: DiskFile>(
         if part.iter().any(|byte| *byte != 0) {
             end = End::Torn;
             for header_at in marked(part, look) {
-                let header = window.get(header_at, HEADER_BYTES)?.and_then(Header::decode);
+                let header = window
+                    .get(header_at, HEADER_BYTES)?
+                    .and_then(Header::decode);
                 if header.is_some_and(|header| header.durable > next) {
                     return Ok(End::Damaged);
                 }
@@ -137,13 +149,21 @@ fn what_follows<F: DiskFile>(
 /// Where in `part`, which starts at `at`, a frame may begin.
 fn marked(part: &[u8], at: u64) -> Vec<u64> {
     let starts = (at..).step_by(ALIGN).zip(part.chunks(ALIGN));
-    starts.filter(|(_, start)| start.starts_with(&MARKER)).map(|(at, _)| at).collect()
+    starts
+        .filter(|(_, start)| start.starts_with(&MARKER))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// The end of the last byte of `file` from `at` on that is not zero; `at` if all are.
 pub(super) fn nonzero_end<F: DiskFile>(file: &F, at: u64) -> io::Result<u64> {
     let len = file.len()?;
-    let mut window = Window { file, len, start: 0, bytes: Vec::new() };
+    let mut window = Window {
+        file,
+        len,
+        start: 0,
+        bytes: Vec::new(),
+    };
     let (mut look, mut last) = (at, at);
     while let Some(part) = window.get_upto(look, WINDOW_BYTES)? {
         if let Some(found) = part.iter().rposition(|byte| *byte != 0) {
@@ -176,7 +196,11 @@ impl<F: DiskFile> Window<'_, F> {
     /// Up to `count` bytes from `at`; `None` at the end of the file.
     fn get_upto(&mut self, at: u64, count: usize) -> io::Result<Option<&[u8]>> {
         let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
-        if left == 0 { Ok(None) } else { self.get(at, count.min(left)) }
+        if left == 0 {
+            Ok(None)
+        } else {
+            self.get(at, count.min(left))
+        }
     }
 
     fn fill(&mut self, at: u64, count: usize) -> io::Result<()> {

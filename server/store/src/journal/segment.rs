@@ -113,14 +113,24 @@ mod tests {
         assert_eq!(name(7), "0000000007.seg");
         assert_eq!(number("0000000007.seg"), Some(7));
         assert_eq!(number(&name(12_345_678_901)), Some(12_345_678_901));
-        for other in ["7.seg", "spare", "LOCK", "000000000x.seg", "0000000007.seg.tmp"] {
+        for other in [
+            "7.seg",
+            "spare",
+            "LOCK",
+            "000000000x.seg",
+            "0000000007.seg.tmp",
+        ] {
             assert_eq!(number(other), None, "{other}");
         }
     }
 
     #[test]
     fn a_header_survives_and_a_newer_or_damaged_one_is_told_apart() {
-        let header = SegmentHeader { number: 3, first: Position(40), epoch: Epoch(2) };
+        let header = SegmentHeader {
+            number: 3,
+            first: Position(40),
+            epoch: Epoch(2),
+        };
         let good = header.encode();
         assert_eq!(SegmentHeader::decode(&good), Ok(header));
         let mut newer = good;
@@ -131,7 +141,11 @@ mod tests {
         for at in 0..good.len() {
             let mut bad = good;
             bad[at] ^= 0x10;
-            assert_eq!(SegmentHeader::decode(&bad), Err(HeaderError::Damaged), "byte {at}");
+            assert_eq!(
+                SegmentHeader::decode(&bad),
+                Err(HeaderError::Damaged),
+                "byte {at}"
+            );
         }
     }
 }

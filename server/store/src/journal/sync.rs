@@ -49,7 +49,9 @@ impl FromStr for SyncPolicy {
             "always" => Ok(Self::Always),
             "os" => Ok(Self::Os),
             _ => {
-                let millis = text.strip_prefix("interval:").and_then(|t| t.strip_suffix("ms"));
+                let millis = text
+                    .strip_prefix("interval:")
+                    .and_then(|t| t.strip_suffix("ms"));
                 let millis = millis.and_then(|text| text.parse().ok());
                 match millis {
                     Some(millis @ 1..=10_000) => Ok(Self::Interval(Duration::from_millis(millis))),
@@ -106,8 +108,11 @@ impl<F: DiskFile> Flusher<F> {
         if self.state.failed.load(Ordering::Acquire) {
             return Err(io::Error::other("an earlier sync in the background failed"));
         }
-        *self.state.dirty.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((file.clone(), upto));
+        *self
+            .state
+            .dirty
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some((file.clone(), upto));
         // Full: it is awake already and will look.
         let _ = self.wake.try_send(());
         Ok(())
@@ -126,7 +131,11 @@ impl<F: DiskFile> FlusherState<F> {
                     Err(RecvTimeoutError::Disconnected) => break true,
                 }
             };
-            let dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let dirty = self
+                .dirty
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             if let Some((file, upto)) = dirty {
                 match file.sync_data() {
                     Ok(()) => self.durable.fetch_max(upto.0, Ordering::AcqRel),
@@ -150,7 +159,14 @@ mod tests {
         for text in ["always", "interval:5ms", "interval:10000ms", "os"] {
             assert_eq!(text.parse::<SyncPolicy>().unwrap().to_string(), text);
         }
-        for text in ["", "Always", "interval:0ms", "interval:5s", "interval:10001ms", "never"] {
+        for text in [
+            "",
+            "Always",
+            "interval:0ms",
+            "interval:5s",
+            "interval:10001ms",
+            "never",
+        ] {
             assert_eq!(text.parse::<SyncPolicy>(), Err(SyncPolicyError), "{text}");
         }
     }
