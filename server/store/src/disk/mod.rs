@@ -5,9 +5,11 @@
 use std::io;
 use std::path::PathBuf;
 
+mod faulty;
 mod platform;
 mod real;
 
+pub use faulty::{Fault, FaultyDisk, FaultyFile, Operations};
 pub use real::{RealDisk, RealFile};
 
 /// One directory, owned by this process alone.
