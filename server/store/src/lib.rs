@@ -3,9 +3,11 @@
 //! A store has durability and no semantics: it knows which transitions bring
 //! content, which end it, and nothing else about queues.
 
+pub mod conformance;
 pub mod disk;
 pub mod journal;
 pub mod memory;
+mod random;
 mod record;
 pub mod seam;
 

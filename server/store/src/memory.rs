@@ -107,6 +107,7 @@ impl Store for MemoryStore {
         let mut memory = self.memory();
         memory.epoch.0 += 1;
         memory.ledger_asked = None;
+        memory.forget_ended();
         let batches = memory.segments.iter().flat_map(|segment| &segment.batches);
         let kept = batches.clone().count() as u64;
         let mut last_time = None;
@@ -174,7 +175,8 @@ impl Memory {
         self.segments.get_mut(index)
     }
 
-    fn append(&mut self, mut batch: Batch) -> u64 {
+    /// What ended in the last batch goes.
+    fn forget_ended(&mut self) {
         for job in mem::take(&mut self.ended) {
             self.forget(job);
         }
@@ -183,6 +185,10 @@ impl Memory {
                 held.content = Content::default();
             }
         }
+    }
+
+    fn append(&mut self, mut batch: Batch) -> u64 {
+        self.forget_ended();
         let head = self.segments.back();
         if head.is_some_and(|head| head.batches.len() >= SEGMENT_BATCHES) {
             self.segments.push_back(Segment::default());

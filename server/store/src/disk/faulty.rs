@@ -6,7 +6,6 @@
 
 mod fault;
 mod medium;
-mod random;
 
 use std::io;
 use std::path::PathBuf;
@@ -14,10 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile};
+use crate::random::Random;
 use fault::{Fate, Faults, Kind};
 pub use fault::{Fault, Operations};
 use medium::Medium;
-use random::Random;
 
 /// A disk in memory that fails on demand. Clones are the same disk.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Weak};
 
-use super::random::Random;
+use crate::random::Random;
 
 const SECTOR: u64 = 512;
 

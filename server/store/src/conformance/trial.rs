@@ -1,0 +1,316 @@
+//! A namespace under trial: what was committed to a store, what it acknowledged, and
+//! therefore what it must say.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use leaseq_engine::id::JobSeq;
+use leaseq_engine::transition::{Content, End, Transition};
+
+use super::model::Model;
+use crate::seam::{
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Store, StoreError,
+};
+
+/// What a store was told, and what it must say.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    /// Every batch as it was committed, contents and all; the position is the index.
+    batches: Vec<Batch>,
+    /// How many of them were acknowledged: the others may be missing.
+    acknowledged: usize,
+    model: Model,
+    contents: Contents,
+    epoch: Epoch,
+}
+
+/// Which contents a store must have.
+#[derive(Clone, Debug, Default)]
+struct Contents {
+    kept: BTreeMap<JobSeq, Content>,
+    /// Of jobs that ended in the last batch.
+    last: BTreeMap<JobSeq, Content>,
+}
+
+impl Trial {
+    /// A namespace in which nothing has happened.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the committed batches add up to.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The epoch of the last `load`.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The position of the next batch.
+    #[must_use]
+    pub fn next(&self) -> Position {
+        Position(self.batches.len() as u64)
+    }
+
+    /// How many batches were acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged as u64
+    }
+
+    /// From here on, batches that were acknowledged may be missing from this one on:
+    /// for a power cut with a sync policy that does not wait.
+    pub fn forgive(&mut self, from: Position) {
+        let from = usize::try_from(from.0).unwrap_or(usize::MAX);
+        self.acknowledged = self.acknowledged.min(from);
+    }
+
+    /// Loads `store` and checks that it has every acknowledged batch as it was, the
+    /// others whole or not at all, and nothing else. What it has counts as
+    /// acknowledged from then on.
+    ///
+    /// # Errors
+    /// Those of the store.
+    ///
+    /// # Panics
+    /// When the store says something that was not committed.
+    pub fn load(&mut self, store: &mut dyn Store) -> Result<Loaded, StoreError> {
+        let mut replayed = Model::default();
+        let mut found: Vec<Batch> = Vec::new();
+        let loaded = store.load(&mut |batch, trimmed| {
+            for transition in &batch.transitions {
+                replayed.apply(transition, trimmed)?;
+            }
+            found.push(batch);
+            Ok(())
+        })?;
+        let next = usize::try_from(loaded.next.0).unwrap_or(usize::MAX);
+        assert!(
+            (self.acknowledged..=self.batches.len()).contains(&next),
+            "{next} batches found, {} acknowledged, {} committed",
+            self.acknowledged,
+            self.batches.len(),
+        );
+        self.batches.truncate(next);
+        let first = next.checked_sub(found.len());
+        let expected = first.and_then(|first| self.batches.get(first..));
+        for (at, (found, expected)) in found.iter().zip(expected.unwrap_or_default()).enumerate() {
+            assert_eq!(*found, stripped(expected), "batch {at} of those replayed");
+        }
+        let last_time = self.batches.last().map(|batch| batch.time);
+        assert_eq!(loaded.last_time, last_time.unwrap_or_default());
+        self.add_up();
+        assert_eq!(
+            replayed, self.model,
+            "what was replayed adds up to what was committed"
+        );
+        self.acknowledged = next;
+        self.epoch = loaded.epoch;
+        // What ended in the last batch was needed by the last owner alone.
+        self.contents.last.clear();
+        Ok(loaded)
+    }
+
+    fn add_up(&mut self) {
+        self.model = Model::default();
+        self.contents = Contents::default();
+        for batch in &self.batches {
+            take_in(&mut self.model, &mut self.contents, batch);
+        }
+    }
+
+    /// Commits a batch.
+    ///
+    /// # Errors
+    /// Those of the store. The batch may then be there after the next `load`, or not.
+    pub fn commit(
+        &mut self,
+        store: &mut dyn Store,
+        batch: Batch,
+    ) -> Result<Committed, CommitError> {
+        let at = self.next();
+        take_in(&mut self.model, &mut self.contents, &batch);
+        self.batches.push(batch.clone());
+        let committed = store.commit(self.epoch, at, batch)?;
+        assert_eq!(
+            committed.next,
+            self.next(),
+            "the position of the next batch"
+        );
+        self.acknowledged = self.batches.len();
+        Ok(committed)
+    }
+
+    /// Commits transitions with the time of the last batch.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn commit_all(
+        &mut self,
+        store: &mut dyn Store,
+        transitions: Vec<Transition>,
+    ) -> Result<Committed, CommitError> {
+        let time = self.batches.last().map(|batch| batch.time);
+        let time = time.unwrap_or_default();
+        self.commit(store, Batch { time, transitions })
+    }
+
+    /// Does what `compact` asks for until it is idle, at most `steps_max` times.
+    /// Tells how many segments were removed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    ///
+    /// # Panics
+    /// When a step asks for more than it may, or for jobs that are not kept.
+    pub fn compact(
+        &mut self,
+        store: &mut dyn Store,
+        steps_max: usize,
+    ) -> Result<usize, CommitError> {
+        let mut removed = 0;
+        for _ in 0..steps_max {
+            match store.compact()? {
+                Compaction::Idle(_) => break,
+                Compaction::Removed(_) => removed += 1,
+                Compaction::RestateJobs(jobs) => {
+                    self.check_step(&jobs);
+                    let transitions = self.model.restate_jobs(&jobs);
+                    self.commit_all(store, transitions)?;
+                }
+                Compaction::RestateLedger => {
+                    // In two parts, as a large one comes.
+                    let mut first = self.model.restate_ledger();
+                    let second = first.split_off(first.len() / 2);
+                    self.commit_all(store, first)?;
+                    self.commit_all(store, second)?;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    fn check_step(&self, jobs: &[JobSeq]) {
+        assert!((1..=1_000).contains(&jobs.len()), "{} jobs", jobs.len());
+        let size = |job: &JobSeq| {
+            let job = self.model.jobs.get(job);
+            u64::from(job.expect("only what is kept is asked for").size)
+        };
+        // The bound may be met by the last of them.
+        let all_but_last: u64 = jobs.iter().rev().skip(1).map(size).sum();
+        assert!(all_but_last <= 1 << 20, "{all_but_last} bytes of content");
+    }
+
+    /// Checks that the store gives every content that it must have, and none of jobs
+    /// that ended before the last batch.
+    ///
+    /// # Errors
+    /// Those of the store.
+    ///
+    /// # Panics
+    /// When it gives anything else.
+    pub fn check_contents(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let expected: Vec<_> = self.contents.all().collect();
+        let jobs: Vec<JobSeq> = expected.iter().map(|(job, _)| **job).collect();
+        let found = store.contents(&jobs)?;
+        assert_eq!(found.len(), expected.len());
+        for (found, (job, expected)) in found.iter().zip(expected) {
+            assert!(found == expected, "job {} has another content", job.0);
+        }
+        for gone in (1..self.model.next_job + 2).map(JobSeq) {
+            if self.contents.get(gone).is_none() {
+                let answer = store.contents(&[gone]);
+                assert!(
+                    matches!(answer, Err(StoreError::NoContent { job }) if job == gone),
+                    "job {} is gone: {answer:?}",
+                    gone.0
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Contents {
+    fn get(&self, job: JobSeq) -> Option<&Content> {
+        self.last.get(&job).or_else(|| self.kept.get(&job))
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&JobSeq, &Content)> {
+        let not_last = |(job, _): &(&JobSeq, _)| !self.last.contains_key(job);
+        self.last.iter().chain(self.kept.iter().filter(not_last))
+    }
+
+    fn end(&mut self, job: JobSeq) {
+        if let Some(content) = self.kept.remove(&job) {
+            self.last.insert(job, content);
+        }
+    }
+
+    fn apply(&mut self, transition: &Transition) {
+        if let Transition::JobsAdded {
+            first, contents, ..
+        } = transition
+        {
+            let jobs = (first.0..).map(JobSeq);
+            self.kept.extend(jobs.zip(contents.iter().cloned()));
+        } else if let Transition::OutcomeAdded { job, content, .. } = transition {
+            self.kept.insert(*job, content.clone());
+        } else if let Transition::JobsCompleted { leases } = transition {
+            leases.iter().for_each(|lease| self.end(lease.job));
+        } else if let Transition::JobsRemoved { jobs } = transition {
+            jobs.iter().for_each(|job| self.end(*job));
+        } else if let Transition::JobEnded {
+            job,
+            end,
+            retain_until,
+            result,
+            ..
+        } = transition
+        {
+            self.end_job(*job, *end, retain_until.is_some(), result);
+        }
+    }
+
+    fn end_job(&mut self, job: JobSeq, end: End, kept: bool, result: &Bytes) {
+        if end == End::Completed && kept {
+            if result.is_empty() {
+                self.end(job);
+            }
+            let headers = Bytes::new();
+            let payload = result.clone();
+            self.kept.insert(job, Content { headers, payload });
+        } else if end != End::Dead && !kept {
+            self.end(job);
+        }
+    }
+}
+
+fn take_in(model: &mut Model, contents: &mut Contents, batch: &Batch) {
+    contents.last.clear();
+    for transition in &batch.transitions {
+        let known = model.apply(transition, false);
+        known.expect("a trial commits what can happen");
+        contents.apply(transition);
+    }
+}
+
+/// The batch as a store replays it: without contents.
+fn stripped(batch: &Batch) -> Batch {
+    let mut batch = batch.clone();
+    for transition in &mut batch.transitions {
+        if let Transition::JobsAdded { contents, .. } = transition {
+            contents.clear();
+        } else if let Transition::OutcomeAdded { content, .. } = transition {
+            *content = Content::default();
+        } else if let Transition::JobEnded { result, .. } = transition {
+            *result = Bytes::new();
+        }
+    }
+    batch
+}
