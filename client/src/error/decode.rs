@@ -120,10 +120,14 @@ fn build(code: Code, reason: &str, message: String, facts: &Facts) -> Error {
             retry_after,
             message,
         },
-        Some(Reason::Recovering | Reason::Draining | Reason::StoreFailed) => Error::Unavailable {
+        // A session that has expired is over, as one whose server went away is: open another.
+        Some(
+            Reason::Recovering | Reason::Draining | Reason::StoreFailed | Reason::SessionExpired,
+        ) => Error::Unavailable {
             retry_after,
             message,
         },
+        Some(Reason::Unsupported) => Error::Unsupported { message },
         Some(Reason::Internal) => Error::Internal { message },
         // A proxy, a newer server, or tonic itself: the code is all there is.
         None | Some(Reason::Unspecified) => by_code(code, message, facts),
@@ -256,6 +260,8 @@ mod tests {
             (Reason::Recovering, "Unavailable"),
             (Reason::Draining, "Unavailable"),
             (Reason::StoreFailed, "Unavailable"),
+            (Reason::SessionExpired, "Unavailable"),
+            (Reason::Unsupported, "Unsupported"),
             (Reason::Internal, "Internal"),
         ];
         for (reason, variant) in expected {

@@ -1,0 +1,187 @@
+//! Jobs on their way out.
+
+use bytes::BytesMut;
+use leaseq_engine::effect::{Grant, JobView};
+use leaseq_engine::id::LeaseRef;
+use leaseq_engine::transition::{Content, End, JobState, Outcome};
+use leaseq_proto::v1;
+
+use super::text::id_text;
+use super::time::{timestamp, wire_duration};
+use crate::api::fault::Invalid;
+use crate::api::headers;
+use crate::api::token::{TOKEN_BYTES, Tokens};
+
+/// Bytes of a leased job beside its payload and headers, rounded up: id, token, numbers, tags.
+const JOB_BYTES: usize = 192;
+
+/// Leased jobs as workers get them: one content for each grant.
+pub(crate) fn leased_jobs(
+    tokens: &Tokens,
+    jobs: impl ExactSizeIterator<Item = (Grant, Content)>,
+) -> Vec<v1::LeasedJob> {
+    let mut buffer = BytesMut::with_capacity(jobs.len() * TOKEN_BYTES);
+    jobs.map(|(grant, content)| leased_job(tokens, grant, content, &mut buffer))
+        .collect()
+}
+
+fn leased_job(
+    tokens: &Tokens,
+    grant: Grant,
+    content: Content,
+    buffer: &mut BytesMut,
+) -> v1::LeasedJob {
+    let lease = LeaseRef {
+        job: grant.job,
+        lease: grant.lease,
+    };
+    v1::LeasedJob {
+        id: id_text(grant.id),
+        lease_token: tokens.token_from(lease, buffer),
+        payload: content.payload,
+        headers: headers::decode(content.headers),
+        attempt: grant.attempt,
+        max_attempts: grant.max_attempts,
+        fencing_number: grant.lease.0,
+        priority: grant.priority,
+        put_time: Some(timestamp(grant.id.put_time())),
+        outcome: grant.outcome.map(|outcome| self::outcome(*outcome)),
+        max_run_time: grant.run_time_max.map(wire_duration),
+    }
+}
+
+/// How many of the jobs with these contents fit a message of `bytes_max`: at least one,
+/// because a message without a job would never get on.
+pub(crate) fn fitting(contents: &[Content], bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fitting = contents.iter().take_while(|content| {
+        bytes += content.headers.len() + content.payload.len() + JOB_BYTES;
+        bytes <= bytes_max
+    });
+    fitting.count().max(contents.len().min(1))
+}
+
+/// What became of a job.
+pub(crate) fn outcome(outcome: Outcome) -> v1::Outcome {
+    let state = match outcome.end {
+        End::Completed => v1::JobState::Completed,
+        End::Dead => v1::JobState::Dead,
+        End::Cancelled => v1::JobState::Cancelled,
+    };
+    v1::Outcome {
+        job_id: id_text(outcome.job),
+        queue: outcome.queue.as_str().to_owned(),
+        state: state.into(),
+        error: outcome.error.into(),
+        attempts: outcome.attempts,
+    }
+}
+
+/// A job as an operator sees it, without its content.
+pub(crate) fn job(view: JobView) -> v1::Job {
+    v1::Job {
+        id: id_text(view.id),
+        queue: view.queue.as_str().to_owned(),
+        state: wire_state(view.state).into(),
+        priority: view.settings.priority,
+        put_time: Some(timestamp(view.id.put_time())),
+        ready_time: view.ready_time.map(timestamp),
+        expire_time: view.expire_time.map(timestamp),
+        attempts: view.attempts,
+        max_attempts: view.settings.max_attempts,
+        last_error: view.error.into(),
+        worker: view.worker.into(),
+        progress: view.progress.into(),
+        size_bytes: u64::from(view.size),
+        reply_to: view
+            .settings
+            .reply_to
+            .map(|queue| queue.as_str().to_owned())
+            .unwrap_or_default(),
+        cancel_requested: view.cancel_requested,
+        payload: bytes::Bytes::new(),
+        headers: std::collections::HashMap::new(),
+        result: bytes::Bytes::new(),
+        outcome: view.outcome.map(|outcome| self::outcome(*outcome)),
+    }
+}
+
+/// A job as an operator sees it, with its content: of a completed one that is its result.
+pub(crate) fn full_job(view: JobView, content: Option<Content>) -> v1::Job {
+    let completed = view.state == JobState::Completed;
+    let mut job = job(view);
+    if let Some(content) = content {
+        job.headers = headers::decode(content.headers);
+        if completed {
+            job.result = content.payload;
+        } else {
+            job.payload = content.payload;
+        }
+    }
+    job
+}
+
+/// A state as the wire has it.
+pub(crate) fn wire_state(state: JobState) -> v1::JobState {
+    match state {
+        JobState::Scheduled => v1::JobState::Scheduled,
+        JobState::Ready => v1::JobState::Ready,
+        JobState::Leased => v1::JobState::Leased,
+        JobState::Completed => v1::JobState::Completed,
+        JobState::Dead => v1::JobState::Dead,
+        JobState::Cancelled => v1::JobState::Cancelled,
+    }
+}
+
+/// The state in `field`; `None`: not set.
+///
+/// # Errors
+/// When this server knows no state of that number.
+pub(crate) fn state(field: &str, wire: i32) -> Result<Option<JobState>, Invalid> {
+    let known = v1::JobState::try_from(wire).map_err(|_| {
+        Invalid::new(
+            field,
+            format!("is {wire}, which is not a JobState of this server"),
+        )
+    })?;
+    Ok(match known {
+        v1::JobState::Unspecified => None,
+        v1::JobState::Scheduled => Some(JobState::Scheduled),
+        v1::JobState::Ready => Some(JobState::Ready),
+        v1::JobState::Leased => Some(JobState::Leased),
+        v1::JobState::Completed => Some(JobState::Completed),
+        v1::JobState::Dead => Some(JobState::Dead),
+        v1::JobState::Cancelled => Some(JobState::Cancelled),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(sizes: &[usize]) -> Vec<Content> {
+        let content = |size: &usize| Content {
+            payload: vec![0; *size].into(),
+            ..Content::default()
+        };
+        sizes.iter().map(content).collect()
+    }
+
+    #[test]
+    fn a_message_has_as_many_jobs_as_fit_and_at_least_one() {
+        assert_eq!(fitting(&contents(&[]), 1000), 0);
+        assert_eq!(fitting(&contents(&[5000]), 1000), 1);
+        assert_eq!(fitting(&contents(&[5000, 1]), 1000), 1);
+        assert_eq!(fitting(&contents(&[100, 100, 5000]), 1000), 2);
+    }
+
+    #[test]
+    fn every_state_goes_there_and_back() {
+        for wire in 1..=6 {
+            let state = state("state", wire).expect("known").expect("set");
+            assert_eq!(i32::from(wire_state(state)), wire);
+        }
+        assert_eq!(state("state", 0), Ok(None));
+        assert_eq!(state("state", 7).expect_err("unknown").field, "state");
+    }
+}

@@ -1,0 +1,170 @@
+//! The jobs of a Put.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use leaseq_engine::command::NewJob;
+use leaseq_engine::id::QueueName;
+use leaseq_engine::time::Time;
+use leaseq_engine::transition::Content;
+use leaseq_proto::v1;
+use leaseq_proto::v1::new_job::Start;
+
+use super::text::queue_name;
+use super::time::{DELAY_MAX, KEEP_MAX, duration_up_to, time};
+use super::{entries, retry};
+use crate::api::fault::{Fault, Invalid};
+use crate::api::headers;
+use crate::auth::Identity;
+use crate::config::Limits;
+
+/// How far a priority goes up and down.
+const PRIORITY_MAX: i32 = 1_000;
+
+/// The most headers of a job.
+const HEADERS_MAX: usize = 64;
+
+/// The most bytes of a job's headers.
+const HEADERS_BYTES_MAX: usize = 16 << 10;
+
+/// The most attempts of a job.
+pub(crate) const ATTEMPTS_MAX: u32 = 1_000;
+
+/// What the jobs of one Put are read with.
+pub(crate) struct Reader<'a> {
+    /// The limits of the server.
+    pub(crate) limits: &'a Limits,
+    /// Who puts.
+    pub(crate) identity: &'a Identity,
+    /// The time that delays count from.
+    pub(crate) now: Time,
+}
+
+impl Reader<'_> {
+    /// The jobs of a Put.
+    ///
+    /// # Errors
+    /// The first field that may not be as it is, or a `reply_to` out of the caller's scope.
+    pub(crate) fn jobs(&self, wire: Vec<v1::NewJob>) -> Result<Vec<NewJob>, Fault> {
+        entries("jobs", wire.len(), self.limits.batch_jobs_max)?;
+        let mut jobs = Vec::with_capacity(wire.len());
+        // Jobs put together usually answer to the same queue: it is checked once.
+        let mut reply_to: Option<QueueName> = None;
+        for (index, new) in wire.into_iter().enumerate() {
+            let inside = |invalid: Invalid| invalid.inside_entry("jobs", index);
+            if reply_to.as_ref().map_or("", QueueName::as_str) != new.reply_to {
+                reply_to = self.reply_to(&new.reply_to).map_err(|fault| match fault {
+                    Fault::Invalid(invalid) => inside(invalid).into(),
+                    other => other,
+                })?;
+            }
+            jobs.push(self.job(new, reply_to.clone()).map_err(inside)?);
+        }
+        Ok(jobs)
+    }
+
+    fn reply_to(&self, name: &str) -> Result<Option<QueueName>, Fault> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let queue = queue_name("reply_to", name)?;
+        if !self.identity.permits(&queue) {
+            return Err(Fault::not_permitted(&queue));
+        }
+        Ok(Some(queue))
+    }
+
+    fn job(&self, new: v1::NewJob, reply_to: Option<QueueName>) -> Result<NewJob, Invalid> {
+        let (bytes, max) = (new.payload.len(), self.limits.payload_bytes_max);
+        if bytes > max {
+            return Err(Invalid::too_large(
+                "payload",
+                bytes,
+                "limits.payload_bytes",
+                max,
+            ));
+        }
+        if new.priority.unsigned_abs() > PRIORITY_MAX.unsigned_abs() {
+            let problem = format!("is {}; it goes from -1000 to 1000", new.priority);
+            return Err(Invalid::new("priority", problem));
+        }
+        Ok(NewJob {
+            content: Content {
+                headers: self.headers(new.headers)?,
+                payload: new.payload,
+            },
+            priority: new.priority,
+            ready_time: self.ready_time(new.start)?,
+            max_attempts: max_attempts(new.max_attempts)?,
+            retry: match &new.retry {
+                None => None,
+                Some(wire) => Some(retry::policy(wire).map_err(|i| i.inside("retry"))?),
+            },
+            reply_to,
+            run_time_max: run_time(new.max_run_time)?,
+            result_retention: match &new.result_retention {
+                None => None,
+                Some(wire) => Some(duration_up_to("result_retention", wire, KEEP_MAX)?),
+            },
+        })
+    }
+
+    fn headers(&self, headers: HashMap<String, String>) -> Result<bytes::Bytes, Invalid> {
+        if headers.is_empty() {
+            return Ok(bytes::Bytes::new());
+        }
+        let max = HEADERS_MAX;
+        if headers.len() > max {
+            let problem = format!("has {} entries; at most {max} are allowed", headers.len());
+            return Err(Invalid::new("headers", problem));
+        }
+        let bytes: usize = headers.iter().map(|(k, v)| k.len() + v.len()).sum();
+        if bytes > HEADERS_BYTES_MAX {
+            let problem = format!("has {bytes} bytes; at most {HEADERS_BYTES_MAX} are allowed");
+            return Err(Invalid::new("headers", problem));
+        }
+        Ok(headers::encode(headers))
+    }
+
+    /// When a job becomes ready; `None`: at once, which is also what a moment in the past means.
+    fn ready_time(&self, start: Option<Start>) -> Result<Option<Time>, Invalid> {
+        let ready_time = match start {
+            None => return Ok(None),
+            Some(Start::Delay(wire)) => self.now.after(duration_up_to("delay", &wire, DELAY_MAX)?),
+            Some(Start::ReadyTime(wire)) => time("ready_time", &wire)?,
+        };
+        if ready_time > self.now.after(DELAY_MAX) {
+            return Err(Invalid::new("ready_time", "is more than 365 days ahead"));
+        }
+        Ok((ready_time > self.now).then_some(ready_time))
+    }
+}
+
+/// How often a job may be leased; `None`: as the queue says.
+///
+/// # Errors
+/// When it is too often.
+pub(crate) fn max_attempts(wire: u32) -> Result<Option<u32>, Invalid> {
+    if wire > ATTEMPTS_MAX {
+        let problem = format!("is {wire}; at most {ATTEMPTS_MAX} are allowed");
+        return Err(Invalid::new("max_attempts", problem));
+    }
+    Ok((wire > 0).then_some(wire))
+}
+
+fn run_time(wire: Option<prost_types::Duration>) -> Result<Option<Duration>, Invalid> {
+    let Some(wire) = wire else {
+        return Ok(None);
+    };
+    let run_time = duration_up_to("max_run_time", &wire, KEEP_MAX)?;
+    if run_time.is_zero() {
+        return Err(Invalid::new(
+            "max_run_time",
+            "is zero; leave it unset for no limit",
+        ));
+    }
+    Ok(Some(run_time))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Names, ids and the words of people.
+
+use leaseq_engine::id::{JobId, QueueName, RequestId};
+use uuid::Uuid;
+
+use crate::api::fault::Invalid;
+
+/// The longest name of a worker in bytes.
+const WORKER_BYTES_MAX: usize = 128;
+
+/// The longest progress in bytes.
+const PROGRESS_BYTES_MAX: usize = 1 << 10;
+
+/// Longer errors and reasons are cut: a stack trace must not cost a job its verdict.
+const ERROR_BYTES_MAX: usize = 4 << 10;
+
+/// The name of a queue in `field`.
+///
+/// # Errors
+/// When it is no name of a queue.
+pub(crate) fn queue_name(field: &str, name: &str) -> Result<QueueName, Invalid> {
+    QueueName::new(name).map_err(|rule| {
+        // A long name is not repeated in full: the answer must fit in a header.
+        let shown: String = name.chars().take(QueueName::BYTES_MAX).collect();
+        Invalid::new(field, format!("is {shown:?}, but {rule}"))
+    })
+}
+
+/// The id of a job in `field`.
+///
+/// # Errors
+/// When it is no id of a job.
+pub(crate) fn job_id(field: &str, id: &str) -> Result<JobId, Invalid> {
+    id.parse()
+        .map_err(|rule| Invalid::new(field, format!("is {rule}")))
+}
+
+/// The request id in `field`; empty is none.
+///
+/// # Errors
+/// When it is not a UUID, or the one with all bits zero.
+pub(crate) fn request_id(field: &str, id: &str) -> Result<Option<RequestId>, Invalid> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    match Uuid::try_parse(id) {
+        Ok(uuid) if !uuid.is_nil() => Ok(Some(RequestId(uuid.as_u128()))),
+        Ok(_) => Err(Invalid::new(
+            field,
+            "is all zeros, which is what a forgotten UUID looks like; make a random one",
+        )),
+        Err(_) => Err(Invalid::new(
+            field,
+            "is not a UUID such as 2f1c7f6e-9b1d-4c53-a1f0-5b0f6d3c8a11",
+        )),
+    }
+}
+
+/// The name of a worker in `field`.
+///
+/// # Errors
+/// When it is too long.
+pub(crate) fn worker(field: &str, name: String) -> Result<Box<str>, Invalid> {
+    at_most(field, name, WORKER_BYTES_MAX)
+}
+
+/// The progress in `field`.
+///
+/// # Errors
+/// When it is too long.
+pub(crate) fn progress(field: &str, progress: String) -> Result<Box<str>, Invalid> {
+    at_most(field, progress, PROGRESS_BYTES_MAX)
+}
+
+fn at_most(field: &str, text: String, max: usize) -> Result<Box<str>, Invalid> {
+    if text.len() > max {
+        let bytes = text.len();
+        return Err(Invalid::new(
+            field,
+            format!("has {bytes} bytes; at most {max} are allowed"),
+        ));
+    }
+    Ok(text.into_boxed_str())
+}
+
+/// An error or a reason for people, cut to what is kept.
+pub(crate) fn error(mut text: String) -> Box<str> {
+    if text.len() > ERROR_BYTES_MAX {
+        let mut ends = (0..=ERROR_BYTES_MAX).rev();
+        let end = ends.find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+    }
+    text.into_boxed_str()
+}
+
+/// A job's id as text. The same as its `Display`, several times faster: every job has one.
+pub(crate) fn id_text(id: JobId) -> String {
+    let mut buffer = Uuid::encode_buffer();
+    Uuid::from_u128(id.to_u128())
+        .hyphenated()
+        .encode_lower(&mut buffer)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use leaseq_engine::id::{JobSeq, NamespaceTag};
+    use leaseq_engine::time::Time;
+
+    #[test]
+    fn the_text_of_an_id_is_its_display() {
+        let id = JobId::new(
+            JobSeq(123_456_789),
+            Time::from_millis(1_763_899_200_123),
+            NamespaceTag::new(77),
+        );
+        assert_eq!(id_text(id), id.to_string());
+        assert_eq!(job_id("job_id", &id_text(id)), Ok(id));
+    }
+
+    #[test]
+    fn an_error_is_cut_between_characters() {
+        let text = error("ü".repeat(ERROR_BYTES_MAX));
+        assert_eq!(text.len(), ERROR_BYTES_MAX);
+        let text = error(format!("a{}", "ü".repeat(ERROR_BYTES_MAX)));
+        assert_eq!(text.len(), ERROR_BYTES_MAX - 1);
+    }
+
+    #[test]
+    fn strange_names_are_refused_with_the_rule() {
+        for name in ["", "-x", "a b", "ä", "a/b", &"a".repeat(129)] {
+            let problem = queue_name("queue", name).expect_err("refused").to_string();
+            assert!(problem.contains("1 to 128 of the characters"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_a_uuid_or_nothing() {
+        assert_eq!(request_id("request_id", ""), Ok(None));
+        assert!(request_id("request_id", "2f1c7f6e-9b1d-4c53-a1f0-5b0f6d3c8a11").is_ok());
+        assert!(request_id("request_id", "00000000-0000-0000-0000-000000000000").is_err());
+        assert!(request_id("request_id", "7").is_err());
+    }
+}

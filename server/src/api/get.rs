@@ -1,0 +1,103 @@
+//! Get.
+
+use leaseq_engine::command::{Command, Get};
+use leaseq_engine::effect::{Grant, Reply};
+use leaseq_engine::time::Time;
+use leaseq_engine::transition::Content;
+use leaseq_proto::v1::{GetRequest, GetResponse};
+use tonic::Response;
+
+use super::Api;
+use super::caller::Caller;
+use super::convert::count;
+use super::convert::job::{fitting, leased_jobs};
+use super::convert::settle::lease_duration;
+use super::convert::text::worker;
+use super::convert::time::timestamp;
+use super::fault::{Fault, Invalid};
+use super::token::Tokens;
+use crate::dispatch::Handover;
+
+/// Bytes of a leased job beside its payload: with headers and, for an outcome job, the outcome: an error of 4 KiB.
+const JOB_OVERHEAD_BYTES_MAX: usize = 24 << 10;
+
+impl Api {
+    pub(super) async fn get(
+        &self,
+        caller: &Caller,
+        request: GetRequest,
+    ) -> Result<Response<GetResponse>, Fault> {
+        let now = self.shard.now();
+        let queue = caller.queue("queue", &request.queue)?;
+        let lease_duration = lease_duration(request.lease_duration.as_ref(), &self.limits)?;
+        let until = caller.wait_until(request.wait.as_ref(), now, self.limits.wait_max)?;
+        let auto_complete = request.auto_complete;
+        let jobs_max = self.jobs_max(&request)?;
+        let worker = worker("worker", request.worker)?;
+        let tokens = Tokens::of(&self.shard)?;
+        let get = move |ticket| {
+            Command::Get(Get {
+                ticket,
+                queue,
+                jobs_max,
+                lease_duration,
+                auto_complete,
+                until,
+                worker,
+            })
+        };
+        let answer = self.shard.call(get).await?;
+        let Reply::Got {
+            grants,
+            expire_time,
+        } = answer.reply
+        else {
+            return Err(Fault::other_answer());
+        };
+        Ok(self.hand_over(&tokens, grants, answer.contents, expire_time, auto_complete))
+    }
+
+    /// The response, with what takes the leases back if it does not leave.
+    fn hand_over(
+        &self,
+        tokens: &Tokens,
+        mut grants: Vec<Grant>,
+        mut contents: Vec<Content>,
+        expire_time: Time,
+        auto_complete: bool,
+    ) -> Response<GetResponse> {
+        if !auto_complete {
+            let fitting = fitting(&contents, self.limits.request_bytes_max);
+            contents.truncate(fitting);
+            // The drop of this takes them back at once: they keep their places in the queue.
+            drop(Handover::new(&self.shard, &grants[fitting..]));
+            grants.truncate(fitting);
+        }
+        // What is completed already has no lease that could be taken back.
+        let leases = if auto_complete { &[] } else { &grants[..] };
+        let handover = Handover::new(&self.shard, leases);
+        let mut response = Response::new(GetResponse {
+            expire_time: (!grants.is_empty()).then(|| timestamp(expire_time)),
+            jobs: leased_jobs(tokens, grants.into_iter().zip(contents)),
+        });
+        response.extensions_mut().insert(handover);
+        response
+    }
+
+    /// At most how many jobs are leased. Those that are completed at once cannot be taken back
+    /// if they do not fit the answer: then it is as many as fit for sure.
+    fn jobs_max(&self, request: &GetRequest) -> Result<usize, Invalid> {
+        let (jobs_max, max) = (count(request.max_jobs).max(1), self.limits.batch_jobs_max);
+        if jobs_max > max {
+            let problem = format!("is {jobs_max}; at most {max} are allowed");
+            return Err(Invalid::new("max_jobs", problem));
+        }
+        let job_bytes_max = self.limits.payload_bytes_max + JOB_OVERHEAD_BYTES_MAX;
+        let surely_fitting = (self.limits.request_bytes_max / job_bytes_max).max(1);
+        Ok(if request.auto_complete {
+            jobs_max.min(surely_fitting)
+        } else {
+            jobs_max
+        })
+    }
+}

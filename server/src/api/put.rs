@@ -1,0 +1,67 @@
+//! Put.
+
+use leaseq_engine::command::{Command, Put};
+use leaseq_engine::effect::Reply;
+use leaseq_engine::id::{JobId, Ticket};
+use leaseq_proto::v1::{PutRequest, PutResponse};
+
+use super::Api;
+use super::caller::Caller;
+use super::convert::put::Reader;
+use super::convert::text::{id_text, request_id};
+use super::fault::Fault;
+
+impl Api {
+    pub(super) async fn put(
+        &self,
+        caller: &Caller,
+        request: PutRequest,
+    ) -> Result<PutResponse, Fault> {
+        let put = self.put_command(caller, request)?;
+        let (job_ids, deduplicated) = put_answer(self.ask(put).await?)?;
+        Ok(PutResponse {
+            job_ids,
+            deduplicated,
+        })
+    }
+
+    /// The command of a Put whose fields are all right.
+    pub(super) fn put_command(
+        &self,
+        caller: &Caller,
+        request: PutRequest,
+    ) -> Result<impl FnOnce(Ticket) -> Command + use<>, Fault> {
+        let now = self.shard.now();
+        let queue = caller.queue("queue", &request.queue)?;
+        let request_id = request_id("request_id", &request.request_id)?;
+        // Without `wait` a Put does not wait, also not until its deadline: "full" is an answer.
+        let until = match &request.wait {
+            None => None,
+            wait => caller.wait_until(wait.as_ref(), now, self.limits.wait_max)?,
+        };
+        let reader = Reader {
+            limits: &self.limits,
+            identity: &caller.identity,
+            now,
+        };
+        let jobs = reader.jobs(request.jobs)?;
+        Ok(move |ticket| {
+            Command::Put(Put {
+                ticket,
+                queue,
+                jobs,
+                request_id,
+                until,
+            })
+        })
+    }
+}
+
+/// The ids in the answer to a Put, and whether they were given before.
+pub(super) fn put_answer(reply: Reply) -> Result<(Vec<String>, bool), Fault> {
+    let Reply::Put { ids, deduplicated } = reply else {
+        return Err(Fault::other_answer());
+    };
+    let text = |id: &JobId| id_text(*id);
+    Ok((ids.iter().map(text).collect(), deduplicated))
+}
