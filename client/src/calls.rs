@@ -8,12 +8,9 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::error::{self, Error, Result};
 use crate::job::{Finished, JobState, Outcome};
-use crate::leased::{LeaseToken, Settlement};
+use crate::leased::{BATCH_ENTRIES_MAX, LeaseToken, Settlement, batches};
 use crate::put::WAIT_MAX;
 use crate::wire;
-
-/// The most entries in one Settle or Extend.
-pub(crate) const BATCH_MAX: usize = 1000;
 
 /// What an extension came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,13 +69,7 @@ impl Client {
     /// than 1000 go out in several calls.
     pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Result<()>>> {
         let mut statuses = Vec::with_capacity(settlements.len());
-        let mut rest: Vec<_> = settlements
-            .into_iter()
-            .map(|settlement| settlement.0)
-            .collect();
-        while !rest.is_empty() {
-            let later = rest.split_off(rest.len().min(BATCH_MAX));
-            let settlements = std::mem::replace(&mut rest, later);
+        for settlements in batches(settlements) {
             let response = self
                 .call(|| {
                     let settlements = settlements.clone();
@@ -120,7 +111,7 @@ impl Client {
         progress: &str,
     ) -> Result<Vec<Result<Extension>>> {
         let mut extensions = Vec::with_capacity(tokens.len());
-        for tokens in tokens.chunks(BATCH_MAX) {
+        for tokens in tokens.chunks(BATCH_ENTRIES_MAX) {
             let response = self
                 .call(|| {
                     let request = self.request(extend_request(tokens, duration, progress));

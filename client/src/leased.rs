@@ -240,9 +240,91 @@ impl Settlement {
     }
 }
 
+/// The most entries in one Settle or Extend.
+pub(crate) const BATCH_ENTRIES_MAX: usize = 1000;
+/// About how many bytes of results go into one Settle. A server takes requests of 4 MiB unless
+/// told otherwise, and one result of 1 MiB.
+const BATCH_BYTES_MAX: usize = 2 << 20;
+
+/// Cuts verdicts into requests that the server takes.
+pub(crate) fn batches(
+    settlements: Vec<Settlement>,
+) -> impl Iterator<Item = Vec<proto::Settlement>> {
+    let mut rest: Vec<_> = settlements
+        .into_iter()
+        .map(|settlement| settlement.0)
+        .collect();
+    std::iter::from_fn(move || {
+        let later = rest.split_off(first_batch(&rest));
+        let batch = std::mem::replace(&mut rest, later);
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// How many of these, from the first on, go into one request.
+pub(crate) fn first_batch<'a>(
+    settlements: impl IntoIterator<Item = &'a proto::Settlement>,
+) -> usize {
+    let mut bytes = 0;
+    let fits = |settlement: &&proto::Settlement| {
+        let size = size(settlement);
+        // The first one always does: whether it is too large is for the server to say.
+        let fits = bytes == 0 || bytes + size <= BATCH_BYTES_MAX;
+        bytes += size;
+        fits
+    };
+    settlements
+        .into_iter()
+        .take(BATCH_ENTRIES_MAX)
+        .take_while(fits)
+        .count()
+}
+
+/// About how many bytes a verdict takes in a request.
+fn size(settlement: &proto::Settlement) -> usize {
+    /// The token, and the framing of the fields.
+    const OVERHEAD: usize = 64;
+    let text = match &settlement.verdict {
+        Some(ProtoVerdict::Complete(complete)) => complete.result.len(),
+        Some(ProtoVerdict::Fail(fail)) => fail.error.len(),
+        Some(ProtoVerdict::Reject(reject)) => reject.error.len(),
+        Some(ProtoVerdict::Release(_)) | None => 0,
+    };
+    text + OVERHEAD
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn completions(results: &[usize]) -> Vec<Settlement> {
+        let token = LeaseToken(Bytes::from_static(b"t"));
+        let verdict = |size: &usize| Verdict::Complete {
+            result: vec![0; *size].into(),
+        };
+        results
+            .iter()
+            .map(|size| Settlement::new(token.clone(), verdict(size)))
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(results: &[usize], expected: &[usize]) {
+        let lengths: Vec<_> = batches(completions(results))
+            .map(|batch| batch.len())
+            .collect();
+        assert_eq!(lengths, expected);
+    }
+
+    #[test]
+    fn verdicts_are_cut_into_requests_that_the_server_takes() {
+        check(&[], &[]);
+        check(&[0; 999], &[999]);
+        check(&[0; 2001], &[1000, 1000, 1]);
+        check(&[1 << 20; 3], &[1, 1, 1]);
+        check(&[1 << 19; 5], &[3, 2]);
+        check(&[5 << 20, 1, 1], &[1, 2]);
+    }
 
     #[test]
     fn a_token_is_read_back_from_what_it_shows() {

@@ -12,9 +12,9 @@ use leaseq_proto::v1 as proto;
 use proto::lease_request::Request;
 use tokio::time::Sleep;
 
-use crate::calls::{BATCH_MAX, extend_request};
+use crate::calls::extend_request;
 use crate::error::{Error, Result};
-use crate::leased::{LeaseToken, Settlement};
+use crate::leased::{LeaseToken, Settlement, first_batch};
 use crate::retry::Retry;
 use crate::session::{Delivery, Session, SessionBuilder, SessionEvent};
 
@@ -235,12 +235,17 @@ impl Resuming {
             return;
         };
         if !self.unsent.is_empty() {
-            let count = self.unsent.len().min(BATCH_MAX);
-            let tokens: Vec<_> = self.unsent.drain(..count).collect();
-            let verdicts = tokens
+            // R1, R2: each of them is held with its verdict.
+            let verdicts = self
+                .unsent
                 .iter()
-                .filter_map(|token| self.held.get(token)?.clone());
-            let settlements = verdicts.map(|settlement| settlement.0).collect();
+                .filter_map(|token| self.held.get(token)?.as_ref());
+            let count = first_batch(verdicts.clone().map(|settlement| &settlement.0));
+            let settlements = verdicts
+                .take(count)
+                .map(|verdict| verdict.0.clone())
+                .collect();
+            let tokens: Vec<_> = self.unsent.drain(..count).collect();
             let request = Request::Settle(proto::SettleRequest { settlements });
             let _ = session.send_now(request);
             self.unconfirmed.push_back(tokens);
@@ -299,9 +304,8 @@ impl Resuming {
             Ok(extension) if extension.cancel_requested => {
                 Some(Event::CancelRequested(vec![token]))
             }
-            Err(Error::LeaseLost { .. }) => {
-                let is_running = self.held.get(&token)?.is_none();
-                self.held.remove(&token).filter(|_| is_running)?;
+            Err(Error::LeaseLost { .. }) if matches!(self.held.get(&token), Some(None)) => {
+                self.held.remove(&token);
                 Some(Event::Lost(vec![token]))
             }
             Ok(_) | Err(_) => None,

@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::calls::{BATCH_MAX, Extension, extend_request};
+use crate::calls::{Extension, extend_request};
 use crate::client::Client;
 use crate::error::{self, Error, Result};
 use crate::incoming::Incoming;
-use crate::leased::{LeaseToken, LeasedJob, Settlement};
+use crate::leased::{LeaseToken, LeasedJob, Settlement, batches};
 use crate::wire;
 
 /// Requests that may wait to be written; beyond that, sending waits.
@@ -265,16 +265,10 @@ impl Session {
         }
     }
 
-    /// Sends verdicts; their statuses come as [`SessionEvent::Settled`]. More than 1000 go out as
-    /// several requests, with an event for each.
+    /// Sends verdicts; their statuses come as [`SessionEvent::Settled`]. More than 1000,
+    /// or results of more than 2 MiB, go out as several requests, with an event for each.
     pub async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<()> {
-        let mut rest: Vec<_> = settlements
-            .into_iter()
-            .map(|settlement| settlement.0)
-            .collect();
-        while !rest.is_empty() {
-            let later = rest.split_off(rest.len().min(BATCH_MAX));
-            let settlements = std::mem::replace(&mut rest, later);
+        for settlements in batches(settlements) {
             self.send(Request::Settle(proto::SettleRequest { settlements }))
                 .await?;
         }

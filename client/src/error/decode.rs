@@ -130,7 +130,7 @@ fn build(code: Code, reason: &str, message: String, facts: &Facts) -> Error {
         Some(Reason::Unsupported) => Error::Unsupported { message },
         Some(Reason::Internal) => Error::Internal { message },
         // A proxy, a newer server, or tonic itself: the code is all there is.
-        None | Some(Reason::Unspecified) => by_code(code, message, facts),
+        Some(_) | None => by_code(code, message, facts),
     }
 }
 
@@ -151,6 +151,7 @@ fn by_code(code: Code, message: String, facts: &Facts) -> Error {
             retry_after,
             message,
         },
+        Code::Aborted => Error::SessionExpired { message },
         Code::Unimplemented => Error::Unsupported { message },
         Code::OutOfRange => Error::PayloadTooLarge { max: None, message },
         code => Error::Internal {
@@ -295,6 +296,7 @@ mod tests {
             (Code::InvalidArgument, "", "", "InvalidArgument"),
             (Code::ResourceExhausted, "", "", "LimitReached"),
             (Code::Unimplemented, "", "", "Unsupported"),
+            (Code::Aborted, "SESSION_EXPIRED", DOMAIN, "SessionExpired"),
             (Code::Cancelled, "", "", "Internal"),
             (Code::DataLoss, "", "", "Internal"),
         ] {

@@ -106,7 +106,13 @@ pub enum Error {
         /// What the server said.
         message: String,
     },
-    /// The stream broke the protocol of the lease session, or the session was not heard in time.
+    /// Nothing was heard from the session in time: its leases have ended.
+    #[error("the session has expired: {message}")]
+    SessionExpired {
+        /// What the server said.
+        message: String,
+    },
+    /// The stream broke the protocol of the lease session.
     #[error("the session ended: {message}")]
     SessionProtocol {
         /// What the server said.
@@ -239,7 +245,10 @@ impl Error {
     pub(crate) fn is_fatal_to_session(&self) -> bool {
         !self.is_transient()
             && !self.is_exhausted()
-            && !matches!(self, Self::SessionProtocol { .. } | Self::Internal { .. })
+            && !matches!(
+                self,
+                Self::SessionExpired { .. } | Self::SessionProtocol { .. } | Self::Internal { .. }
+            )
     }
 }
 
