@@ -33,11 +33,10 @@ impl Turn<'_> {
     /// Completes a leased job: the short way if nothing of it is kept and nobody
     /// is to be told.
     pub(crate) fn complete_with(&mut self, lease: LeaseRef, result: Bytes) {
-        let Some((job, current)) = self.state.leased(lease) else {
+        let Some((_, current)) = self.state.leased(lease) else {
             return;
         };
         let current = *current;
-        let is_outcome = job.more.is_some();
         let Some(group) = self.state.groups.get(lease.job) else {
             return;
         };
@@ -45,7 +44,6 @@ impl Turn<'_> {
         let short = settings.reply_to.is_none()
             && settings.result_retention.is_zero()
             && !self.live.waits.any_for_job(lease.job);
-        debug_assert!(!is_outcome || settings.reply_to.is_none());
         if short {
             let (size, queue) = (group.size(lease.job), group.queue);
             self.complete(lease);

@@ -46,7 +46,6 @@ mod live;
 mod matching;
 mod state;
 #[cfg(test)]
-#[allow(dead_code)]
 mod testing;
 mod turn;
 

@@ -155,13 +155,13 @@ impl Turn<'_> {
                 break;
             }
             room = room.saturating_sub(u64::from(size));
+            picked.sizes.push(size);
             let entry = if ready.tracked {
                 self.state.jobs.get(&ready.job)
             } else {
                 None
             };
             picked.jobs.push(ready.job);
-            picked.sizes.push(size);
             picked.grants.push(Grant {
                 job: ready.job,
                 id: self.state.id_of(ready.job, group.put_time),
@@ -174,6 +174,9 @@ impl Turn<'_> {
                     .and_then(|job| job.outcome())
                     .map(|outcome| Box::new(outcome.clone())),
             });
+            if !fits {
+                break; // it is delivered alone, whatever comes next
+            }
         }
         picked
     }

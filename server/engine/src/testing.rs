@@ -1,5 +1,7 @@
 //! A desk for the table tests: an engine, a clock, and what came out.
 
+#![allow(clippy::wildcard_enum_match_arm)] // what is not expected fails the test
+
 use bytes::Bytes;
 
 use crate::command::{
@@ -21,6 +23,8 @@ pub(crate) struct Desk {
     pub(crate) journal: Vec<Transition>,
     /// What came out and was not looked at yet.
     pub(crate) effects: Vec<Effect>,
+    /// Whether the invariants are checked after every command.
+    pub(crate) checked: bool,
     config: EngineConfig,
     tickets: u64,
 }
@@ -91,6 +95,7 @@ impl Desk {
             now: Time::from_millis(1_000_000),
             journal: Vec::new(),
             effects: Vec::new(),
+            checked: true,
             config,
             tickets: 0,
         };
@@ -109,7 +114,9 @@ impl Desk {
     pub(crate) fn apply(&mut self, command: Command) {
         let mut out = Output::default();
         self.engine.apply(self.now, command, &mut out);
-        self.engine.check_invariants().unwrap();
+        if self.checked {
+            self.engine.check_invariants().unwrap();
+        }
         self.journal.append(&mut out.transitions);
         self.effects.append(&mut out.effects);
     }

@@ -38,3 +38,45 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::id::SessionId;
+    use crate::testing::{Desk, complete, job, lease_of, secs};
+    use crate::transition::JobState;
+
+    #[test]
+    fn the_leases_outlive_the_stream_for_the_grace() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a")]);
+        desk.open_with(1, "q", 1);
+        let held = lease_of(&desk.delivered(1)[0]);
+        let session = SessionId(1);
+        desk.apply(Command::CloseSession { session });
+        assert_eq!(desk.state(ids[0]), Some(JobState::Leased));
+        // Also without a session a worker can still finish.
+        desk.put("q", vec![job("b")]);
+        assert_eq!(desk.settle(held, complete()), Ok(()));
+        assert_eq!(
+            desk.counts("q").ready,
+            1,
+            "nothing goes to a closed session"
+        );
+    }
+
+    #[test]
+    fn the_jobs_are_ready_again_after_the_grace_or_at_once_without() {
+        for grace in [0, 5] {
+            let mut desk = Desk::new();
+            let ids = desk.put("q", vec![job("a")]);
+            let mut open = desk.open_command(1, &["q"]);
+            open.grace = secs(grace);
+            desk.open(open).unwrap();
+            let session = SessionId(1);
+            desk.apply(Command::CloseSession { session });
+            desk.pass(secs(grace));
+            assert_eq!(desk.state(ids[0]), Some(JobState::Ready), "grace {grace}");
+        }
+    }
+}

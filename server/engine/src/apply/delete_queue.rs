@@ -24,3 +24,34 @@ impl Turn<'_> {
         Ok(Reply::Count(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::effect::Reply;
+    use crate::rejection::Rejection;
+    use crate::testing::{Desk, job, name};
+    use crate::transition::JobState;
+
+    #[test]
+    fn only_an_empty_queue_goes_and_its_workers_wait_for_the_next() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a")]);
+        let delete = |ticket| Command::DeleteQueue {
+            ticket,
+            queue: name("q"),
+        };
+        let not_empty = Rejection::QueueNotEmpty {
+            queue: name("q"),
+            jobs: 1,
+        };
+        assert_eq!(desk.ask(delete), Err(not_empty));
+        desk.purge("q", &[JobState::Ready]).unwrap();
+        let waiting = desk.wait_get("q", 1);
+        assert_eq!(desk.ask(delete), Ok(Reply::Count(0)));
+        let gone = Rejection::QueueNotFound { queue: name("q") };
+        assert_eq!(desk.ask(delete), Err(gone));
+        desk.put("q", vec![job("b")]);
+        assert_eq!(desk.got(waiting).unwrap().len(), 1);
+    }
+}

@@ -40,3 +40,39 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::effect::Reply;
+    use crate::rejection::Rejection;
+    use crate::testing::{Desk, complete, job, lease_of};
+    use crate::transition::JobState;
+
+    #[test]
+    fn everyone_is_answered_and_only_settling_goes_on() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a")]);
+        let lease = lease_of(&desk.get("q", 1)[0]);
+        let waiting = desk.wait_get("q", 1);
+        desk.open_with(1, "q", 5);
+        desk.apply(Command::Drain);
+        assert_eq!(desk.got(waiting), Some(vec![]));
+        let put = desk.put_command("q", vec![job("b")]);
+        assert_eq!(desk.send_put(put), Some(Err(Rejection::Draining)));
+        let open = desk.open_command(2, &["q"]);
+        assert_eq!(desk.open(open), Err(Rejection::Draining));
+        desk.apply(Command::TakeBack {
+            leases: vec![lease],
+        });
+        assert_eq!(desk.state(ids[0]), Some(JobState::Ready));
+        assert_eq!(desk.delivered(1), []);
+        assert_eq!(desk.get("q", 1), []);
+        assert!(desk.settle(lease, complete()).is_err());
+        let read = desk.read(crate::command::Read::Queues {
+            after: None,
+            queues_max: 10,
+        });
+        assert!(matches!(read, Ok(Reply::Queues { more: false, .. })));
+    }
+}

@@ -15,3 +15,22 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::id::SessionId;
+    use crate::testing::{Desk, complete, job, lease_of};
+
+    #[test]
+    fn what_is_held_may_finish_and_nothing_more_comes() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a"), job("b")]);
+        desk.open_with(1, "q", 1);
+        let held = lease_of(&desk.delivered(1)[0]);
+        let session = SessionId(1);
+        desk.apply(Command::DrainSession { session });
+        assert_eq!(desk.settle(held, complete()), Ok(()));
+        assert_eq!(desk.delivered(1), []);
+    }
+}

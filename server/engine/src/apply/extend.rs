@@ -66,3 +66,67 @@ impl Turn<'_> {
         session.map_or(lease.expire_time, |session| session.expire_time)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::id::SessionId;
+    use crate::rejection::Rejection;
+    use crate::testing::{Desk, complete, job, lease_of, secs};
+    use crate::transition::JobState;
+
+    #[test]
+    fn an_extended_lease_lasts_longer_and_never_shorter() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a")]);
+        let lease = lease_of(&desk.get("q", 1)[0]);
+        let start = desk.now;
+        let extended = desk.extend(lease, secs(100)).unwrap();
+        assert_eq!(extended.expire_time, start.after(secs(100)));
+        let shorter = desk.extend(lease, secs(1)).unwrap();
+        assert_eq!(shorter.expire_time, start.after(secs(100)));
+        desk.restart(secs(0));
+        desk.pass(secs(99));
+        assert_eq!(desk.state(ids[0]), Some(JobState::Leased));
+        desk.pass(secs(1));
+        assert_eq!(desk.state(ids[0]), Some(JobState::Ready));
+        let lost = Rejection::LeaseLost {
+            state: Some(JobState::Ready),
+        };
+        assert_eq!(desk.extend(lease, secs(1)), Err(lost));
+    }
+
+    #[test]
+    fn the_lease_of_a_session_lives_as_long_as_the_session() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a")]);
+        desk.open_with(1, "q", 1);
+        let lease = lease_of(&desk.delivered(1)[0]);
+        let written = desk.journal.len();
+        let extended = desk.extend(lease, secs(1000)).unwrap();
+        assert_eq!(extended.expire_time, desk.now.after(secs(30)));
+        assert_eq!(desk.journal.len(), written);
+        assert_eq!(&*desk.job(ids[0]).unwrap().progress, "half");
+    }
+
+    #[test]
+    fn the_run_time_ends_an_attempt_whatever_is_extended() {
+        let mut desk = Desk::new();
+        let mut new = job("a");
+        new.run_time_max = Some(secs(40));
+        let ids = desk.put("q", vec![new]);
+        desk.open_with(1, "q", 1);
+        let lease = lease_of(&desk.delivered(1)[0]);
+        let session = SessionId(1);
+        for _ in 0..3 {
+            desk.pass(secs(13));
+            desk.apply(Command::Heartbeat { session });
+        }
+        assert_eq!(desk.state(ids[0]), Some(JobState::Leased));
+        desk.apply(Command::DrainSession { session });
+        desk.pass(secs(1));
+        assert_eq!(desk.state(ids[0]), Some(JobState::Ready));
+        assert_eq!(&*desk.job(ids[0]).unwrap().error, "max_run_time has passed");
+        assert!(desk.settle(lease, complete()).is_err());
+    }
+}

@@ -32,6 +32,7 @@ impl Turn<'_> {
         self.wait(ticket, until_or_now, Waiting::Get(waiting));
         if let Some(queue) = queue {
             self.match_queue(queue);
+            self.touch(queue); // someone may wait until it is empty
         }
         if self.live.waits.get(ticket).is_none() {
             return;
@@ -53,5 +54,112 @@ impl Turn<'_> {
             expire_time: self.now,
         };
         self.reply(ticket, Ok(reply));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::rejection::Rejection;
+    use crate::settings::EngineConfig;
+    use crate::testing::{Desk, complete, job, lease_of, secs};
+    use crate::transition::JobState;
+
+    #[test]
+    fn an_empty_queue_gives_nothing_at_once_or_a_job_in_time() {
+        let mut desk = Desk::new();
+        assert_eq!(desk.get("q", 1), []);
+        let waiting = desk.wait_get("q", 1);
+        desk.put("q", vec![job("a"), job("b")]);
+        assert_eq!(desk.got(waiting).unwrap().len(), 1);
+        let waiting = desk.wait_get("other", 1);
+        desk.pass(secs(59));
+        assert_eq!(desk.got(waiting), None);
+        desk.pass(secs(1));
+        assert_eq!(desk.got(waiting), Some(vec![]));
+    }
+
+    #[test]
+    fn a_caller_that_went_away_gets_no_job() {
+        let mut desk = Desk::new();
+        let gone = desk.wait_get("q", 1);
+        let here = desk.wait_get("q", 1);
+        desk.apply(Command::Abandon { ticket: gone });
+        desk.put("q", vec![job("a")]);
+        assert_eq!(desk.got(gone), None);
+        assert_eq!(desk.got(here).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn nobody_hoards_while_others_wait() {
+        let mut desk = Desk::new();
+        let waiting = [(); 3].map(|()| desk.wait_get("q", 100));
+        desk.put("q", vec![job("a"); 9]);
+        for ticket in waiting {
+            assert_eq!(desk.got(ticket).unwrap().len(), 3);
+        }
+    }
+
+    #[test]
+    fn auto_complete_is_at_most_once() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a")]);
+        let mut get = desk.get_command("q", 1);
+        get.auto_complete = true;
+        let grants = desk.send_get(get).unwrap();
+        assert_eq!(grants.len(), 1);
+        assert_eq!(desk.state(ids[0]), None);
+        // Taken back or not: the job is done.
+        let leases = vec![lease_of(&grants[0])];
+        desk.apply(Command::TakeBack { leases });
+        assert_eq!(desk.get("q", 1), []);
+        assert_eq!(desk.settle(lease_of(&grants[0]), complete()), Ok(()));
+    }
+
+    #[test]
+    fn a_lease_expires_and_the_job_comes_back_in_its_old_place() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a"), job("b")]);
+        desk.get("q", 1);
+        desk.pass(secs(29));
+        assert_eq!(desk.state(ids[0]), Some(JobState::Leased));
+        desk.pass(secs(1));
+        let grants = desk.get("q", 2);
+        assert_eq!((grants[0].id, grants[0].attempt), (ids[0], 2));
+        assert_eq!((grants[1].id, grants[1].attempt), (ids[1], 1));
+        let view = desk.job(ids[0]).unwrap();
+        assert_eq!(&*view.error, "the lease expired");
+        assert_eq!(&*view.worker, "tester");
+    }
+
+    #[test]
+    fn the_lease_of_a_get_keeps_its_remaining_time_over_a_restart() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a")]);
+        let grants = desk.get("q", 1);
+        desk.pass(secs(20));
+        desk.restart(secs(100));
+        desk.pass(secs(9));
+        assert_eq!(desk.state(ids[0]), Some(JobState::Leased));
+        assert_eq!(desk.settle(lease_of(&grants[0]), complete()), Ok(()));
+    }
+
+    #[test]
+    fn callers_that_wait_are_bounded() {
+        let mut desk = Desk::with(EngineConfig {
+            waiters_max: 1,
+            ..EngineConfig::default()
+        });
+        let first = desk.wait_get("q", 1);
+        let second = desk.wait_get("q", 1);
+        let limit = Rejection::LimitReached {
+            limit: "waiters_max",
+            max: 1,
+        };
+        assert_eq!(desk.answer(second), Some(Err(limit)));
+        assert_eq!(desk.answer(first), None);
+        // One that need not wait is served all the same.
+        desk.put("other", vec![job("a")]);
+        assert_eq!(desk.get("other", 1).len(), 1);
     }
 }

@@ -30,3 +30,32 @@ impl Turn<'_> {
         self.queue_reply(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::testing::{Desk, job, name, secs};
+
+    #[test]
+    fn a_paused_queue_grants_nothing_until_it_goes_on() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a")]);
+        let pause = |paused| {
+            move |ticket| Command::PauseQueue {
+                ticket,
+                queue: name("q"),
+                paused,
+            }
+        };
+        desk.ask(pause(true)).unwrap();
+        assert_eq!(desk.get("q", 1), []);
+        let waiting = desk.wait_get("q", 1);
+        desk.put("q", vec![job("b")]);
+        assert_eq!(desk.got(waiting), None);
+        desk.restart(secs(1));
+        assert_eq!(desk.get("q", 1), []);
+        let waiting = desk.wait_get("q", 1);
+        desk.ask(pause(false)).unwrap();
+        assert_eq!(desk.got(waiting).unwrap().len(), 1);
+    }
+}

@@ -52,3 +52,48 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::effect::{Effect, Reply};
+    use crate::id::SessionId;
+    use crate::testing::{Desk, complete, job, lease_of, name, reject};
+    use crate::transition::JobState;
+
+    #[test]
+    fn live_jobs_are_cancelled_and_ended_ones_forgotten() {
+        let mut desk = Desk::new();
+        let mut told = job("a");
+        told.reply_to = Some(name("replies"));
+        desk.put("q", vec![told.clone(), told, job("c")]);
+        let lease = lease_of(&desk.get("q", 1)[0]);
+        desk.settle(lease, reject()).unwrap();
+        assert_eq!(desk.counts("replies").ready, 1);
+        let purged = desk.purge("q", &[JobState::Ready, JobState::Scheduled]);
+        assert_eq!(purged, Ok(Reply::Count(2)));
+        assert_eq!(
+            desk.counts("replies").ready,
+            2,
+            "a cancelled job has an outcome"
+        );
+        assert_eq!(desk.purge("q", &[JobState::Dead]), Ok(Reply::Count(1)));
+        assert_eq!(desk.counts("q").total(), 0);
+    }
+
+    #[test]
+    fn a_leased_job_is_lost_to_its_worker() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a")]);
+        desk.open_with(1, "q", 1);
+        let lease = lease_of(&desk.delivered(1)[0]);
+        assert_eq!(desk.purge("q", &[JobState::Leased]), Ok(Reply::Count(1)));
+        let ask = Effect::AskCancel {
+            session: SessionId(1),
+            leases: vec![lease],
+        };
+        assert_eq!(desk.effects, [ask]);
+        assert!(desk.settle(lease, complete()).is_err());
+        desk.put("q", vec![job("b")]);
+        assert_eq!(desk.delivered(1).len(), 1, "its place is free again");
+    }
+}

@@ -279,8 +279,23 @@ fn total_size(put: &Put) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::command::Command;
     use crate::effect::Counts;
-    use crate::testing::{Desk, complete, job, lease_of};
+    use crate::id::RequestId;
+    use crate::settings::{EngineConfig, QueueSettings};
+    use crate::testing::{Desk, complete, job, lease_of, name, secs};
+
+    /// A desk whose queues hold at most `jobs_max` jobs.
+    fn bounded(jobs_max: u64) -> Desk {
+        Desk::with(EngineConfig {
+            queue_defaults: QueueSettings {
+                jobs_max: Some(jobs_max),
+                ..QueueSettings::default()
+            },
+            ..EngineConfig::default()
+        })
+    }
 
     #[test]
     fn a_put_job_is_leased_completed_and_gone() {
@@ -292,7 +307,171 @@ mod tests {
             assert_eq!(desk.settle(lease_of(grant), complete()), Ok(()));
         }
         assert_eq!(desk.counts("q"), Counts::default());
-        desk.restart(crate::testing::secs(1));
+        desk.restart(secs(1));
         assert_eq!(desk.counts("q"), Counts::default());
+    }
+
+    #[test]
+    fn a_request_id_sent_again_adds_nothing_also_after_a_restart() {
+        let mut desk = Desk::new();
+        let mut put = desk.put_command("q", vec![job("a"), job("b")]);
+        put.request_id = Some(RequestId(1));
+        let Some(Ok(Reply::Put { ids, .. })) = desk.send_put(put.clone()) else {
+            panic!("not put");
+        };
+        desk.pass(secs(2));
+        let repeat = Reply::Put {
+            ids,
+            deduplicated: true,
+        };
+        assert_eq!(desk.send_put(put.clone()), Some(Ok(repeat.clone())));
+        desk.restart(secs(1));
+        assert_eq!(desk.send_put(put.clone()), Some(Ok(repeat)));
+        assert_eq!(desk.counts("q").ready, 2);
+
+        put.jobs.pop();
+        let reused = Some(Err(Rejection::RequestIdReused));
+        assert_eq!(desk.send_put(put.clone()), reused);
+        desk.pass(secs(600));
+        let again = desk.send_put(put);
+        assert!(matches!(
+            again,
+            Some(Ok(Reply::Put {
+                deduplicated: false,
+                ..
+            }))
+        ));
+    }
+
+    #[test]
+    fn one_put_says_different_things_to_its_jobs() {
+        let mut desk = Desk::new();
+        let mut urgent = job("urgent");
+        urgent.priority = 5;
+        let ids = desk.put("q", vec![job("a"), job("bb"), urgent, job("c")]);
+        let order: Vec<_> = desk.get("q", 10).iter().map(|grant| grant.id).collect();
+        assert_eq!(order, [ids[2], ids[0], ids[1], ids[3]]);
+    }
+
+    #[test]
+    fn a_full_queue_refuses_or_lets_wait_in_order() {
+        let mut desk = bounded(2);
+        desk.put("q", vec![job("a"), job("b")]);
+        let full = Rejection::QueueFull {
+            queue: name("q"),
+            jobs_max: 2,
+        };
+        let put = desk.put_command("q", vec![job("c")]);
+        assert_eq!(desk.send_put(put), Some(Err(full.clone())));
+
+        let until = Some(desk.now.after(secs(10)));
+        let waiting = ["c", "d", "e"].map(|payload| {
+            let mut put = desk.put_command("q", vec![job(payload)]);
+            put.until = until;
+            let ticket = put.ticket;
+            assert_eq!(desk.send_put(put), None);
+            ticket
+        });
+        // Larger than the queue: waiting would not help.
+        let mut put = desk.put_command("q", vec![job("x"); 3]);
+        put.until = until;
+        assert_eq!(desk.send_put(put), Some(Err(full.clone())));
+
+        let grants = desk.get("q", 2);
+        assert_eq!(desk.answer(waiting[0]), None, "leased jobs count");
+        desk.settle(lease_of(&grants[0]), complete()).unwrap();
+        assert!(matches!(
+            desk.answer(waiting[0]),
+            Some(Ok(Reply::Put { .. }))
+        ));
+        assert_eq!(desk.answer(waiting[1]), None);
+        desk.apply(Command::Abandon { ticket: waiting[1] });
+        desk.settle(lease_of(&grants[1]), complete()).unwrap();
+        assert!(matches!(
+            desk.answer(waiting[2]),
+            Some(Ok(Reply::Put { .. }))
+        ));
+        assert_eq!(desk.answer(waiting[1]), None);
+    }
+
+    #[test]
+    fn a_put_that_waits_too_long_is_refused() {
+        let mut desk = bounded(1);
+        desk.put("q", vec![job("a")]);
+        let mut put = desk.put_command("q", vec![job("b")]);
+        put.until = Some(desk.now.after(secs(10)));
+        let ticket = put.ticket;
+        assert_eq!(desk.send_put(put), None);
+        desk.pass(secs(9));
+        assert_eq!(desk.answer(ticket), None);
+        desk.pass(secs(1));
+        assert!(matches!(
+            desk.answer(ticket),
+            Some(Err(Rejection::QueueFull { .. }))
+        ));
+    }
+
+    #[test]
+    fn waiting_puts_are_bounded_in_bytes() {
+        let mut desk = Desk::with(EngineConfig {
+            blocked_bytes_max: 5,
+            queue_defaults: QueueSettings {
+                jobs_max: Some(1),
+                ..QueueSettings::default()
+            },
+            ..EngineConfig::default()
+        });
+        desk.put("q", vec![job("a")]);
+        let until = Some(desk.now.after(secs(10)));
+        let mut put = desk.put_command("q", vec![job("1234")]);
+        put.until = until;
+        assert_eq!(desk.send_put(put), None);
+        let mut put = desk.put_command("q", vec![job("12")]);
+        put.until = until;
+        let limit = Rejection::LimitReached {
+            limit: "blocked_bytes_max",
+            max: 5,
+        };
+        assert_eq!(desk.send_put(put), Some(Err(limit)));
+    }
+
+    #[test]
+    fn queues_appear_only_if_they_may() {
+        let mut desk = Desk::with(EngineConfig {
+            auto_create_queues: false,
+            ..EngineConfig::default()
+        });
+        let put = desk.put_command("q", vec![job("a")]);
+        let missing = Rejection::QueueNotFound { queue: name("q") };
+        assert_eq!(desk.send_put(put), Some(Err(missing)));
+
+        let mut desk = Desk::with(EngineConfig {
+            queues_max: 1,
+            ..EngineConfig::default()
+        });
+        desk.put("q", vec![job("a")]);
+        let mut with_reply = job("b");
+        with_reply.reply_to = Some(name("replies"));
+        let put = desk.put_command("q", vec![with_reply]);
+        let limit = Rejection::LimitReached {
+            limit: "queues_max",
+            max: 1,
+        };
+        assert_eq!(desk.send_put(put), Some(Err(limit)));
+        assert_eq!(desk.counts("q").ready, 1, "all or nothing");
+    }
+
+    #[test]
+    fn a_delayed_job_becomes_ready_in_its_time_also_after_a_restart() {
+        let mut desk = Desk::new();
+        let mut delayed = job("a");
+        delayed.ready_time = Some(desk.now.after(secs(10)));
+        desk.put("q", vec![delayed]);
+        assert_eq!(desk.counts("q").scheduled, 1);
+        desk.restart(secs(4));
+        desk.pass(secs(5));
+        assert_eq!(desk.get("q", 1), []);
+        desk.pass(secs(1));
+        assert_eq!(desk.get("q", 1).len(), 1);
     }
 }

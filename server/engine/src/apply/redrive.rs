@@ -28,3 +28,28 @@ impl Turn<'_> {
         self.reply(ticket, reply);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::effect::Reply;
+    use crate::testing::{Desk, job, lease_of, name, reject};
+
+    #[test]
+    fn dead_jobs_get_all_their_attempts_again_the_oldest_first() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a"), job("b"), job("c")]);
+        for grant in desk.get("q", 2) {
+            desk.settle(lease_of(&grant), reject()).unwrap();
+        }
+        let redriven = desk.ask(|ticket| Command::Redrive {
+            ticket,
+            queue: name("q"),
+            jobs_max: 1,
+        });
+        assert_eq!(redriven, Ok(Reply::Count(1)));
+        let grants = desk.get("q", 3);
+        let got: Vec<_> = grants.iter().map(|g| (g.id, g.attempt)).collect();
+        assert_eq!(got, [(ids[0], 1), (ids[2], 1)]);
+    }
+}

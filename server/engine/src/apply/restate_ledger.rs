@@ -77,3 +77,75 @@ impl Turn<'_> {
 fn cursor(place: u64, kind: usize) -> Option<usize> {
     usize::try_from(place).ok().map(|place| (place << 1) | kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::effect::Effect;
+    use crate::id::RequestId;
+    use crate::testing::{Desk, job, name};
+    use crate::transition::Transition;
+
+    /// Restates the whole ledger, with something else between two parts.
+    fn restate(desk: &mut Desk, mut between: impl FnMut(&mut Desk)) -> Vec<Transition> {
+        let written = desk.journal.len();
+        let mut from = Some(0);
+        while let Some(at) = from {
+            desk.apply(Command::RestateLedger { from: at });
+            let Some(Effect::LedgerRestated { next }) = desk.effects.pop() else {
+                panic!("not restated");
+            };
+            from = next;
+            between(desk);
+        }
+        desk.journal[written..].to_vec()
+    }
+
+    #[test]
+    fn identity_queues_puts_and_counters_are_in_it() {
+        let mut desk = Desk::new();
+        let mut put = desk.put_command("q", vec![job("a")]);
+        put.request_id = Some(RequestId(8));
+        desk.send_put(put);
+        let restated = restate(&mut desk, |_| {});
+        assert!(matches!(
+            &restated[..],
+            [
+                Transition::NamespaceCreated { .. },
+                Transition::QueueSet { .. },
+                Transition::PutRemembered { .. },
+                Transition::CountersRestated { .. }
+            ]
+        ));
+    }
+
+    #[test]
+    fn nothing_is_skipped_when_queues_go_between_two_parts() {
+        let mut desk = Desk::new();
+        desk.checked = false; // so many queues are a slow scan
+        let queues: Vec<_> = (0..2500).map(|n| name(&format!("q{n}"))).collect();
+        for queue in &queues {
+            let queue = queue.clone();
+            let settings = crate::settings::QueueSettings::default();
+            desk.ask(|ticket| Command::CreateQueue {
+                ticket,
+                queue,
+                settings,
+            })
+            .unwrap();
+        }
+        let mut victims = queues[..10].iter();
+        let restated = restate(&mut desk, |desk| {
+            if let Some(queue) = victims.next().cloned() {
+                desk.ask(|ticket| Command::DeleteQueue { ticket, queue })
+                    .unwrap();
+            }
+        });
+        for queue in &queues[10..] {
+            let there = restated
+                .iter()
+                .any(|set| matches!(set, Transition::QueueSet { name, .. } if name == queue));
+            assert!(there, "{queue} is missing");
+        }
+    }
+}

@@ -20,3 +20,26 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::id::SessionId;
+    use crate::testing::{Desk, complete, flow, job, lease_of};
+
+    #[test]
+    fn a_lower_limit_takes_nothing_away() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a"); 4]);
+        desk.open_with(1, "q", 2);
+        let held = desk.delivered(1);
+        desk.apply(Command::SetFlow {
+            session: SessionId(1),
+            flow: flow(1),
+        });
+        desk.settle(lease_of(&held[0]), complete()).unwrap();
+        assert_eq!(desk.delivered(1), []);
+        desk.settle(lease_of(&held[1]), complete()).unwrap();
+        assert_eq!(desk.delivered(1).len(), 1);
+    }
+}

@@ -144,3 +144,270 @@ fn mix(random: u64, salt: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, NewJob};
+    use crate::effect::{Effect, JobResult};
+    use crate::id::{JobId, RequestId};
+    use crate::testing::{Desk, complete, fail, job, lease_of, name, reject, release, secs};
+    use crate::transition::{JobState, Outcome};
+
+    /// A desk with one leased job.
+    fn leased(new: NewJob) -> (Desk, JobId, LeaseRef) {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![new]);
+        let lease = lease_of(&desk.get("q", 1)[0]);
+        (desk, ids[0], lease)
+    }
+
+    #[test]
+    fn each_verdict_leads_where_it_should() {
+        let cases = [
+            (complete(), None, 0),
+            (fail(), Some(JobState::Ready), 1),
+            (reject(), Some(JobState::Dead), 1),
+            (release(), Some(JobState::Ready), 0),
+            (
+                Verdict::Release { delay: secs(5) },
+                Some(JobState::Scheduled),
+                0,
+            ),
+        ];
+        for (verdict, state, attempts) in cases {
+            let (mut desk, id, lease) = leased(job("a"));
+            assert_eq!(desk.settle(lease, verdict.clone()), Ok(()));
+            assert_eq!(desk.state(id), state, "{verdict:?}");
+            if let Some(view) = desk.job(id) {
+                assert_eq!(view.attempts, attempts, "{verdict:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_verdict_twice_is_ok_and_another_is_not() {
+        let verdicts = [complete(), fail(), reject(), release()];
+        for first in &verdicts {
+            let (mut desk, _, lease) = leased(job("a"));
+            desk.settle(lease, first.clone()).unwrap();
+            for second in &verdicts {
+                let expected = if first.kind() == second.kind() {
+                    Ok(())
+                } else {
+                    let verdict = first.kind();
+                    Err(Rejection::AlreadySettled { verdict })
+                };
+                assert_eq!(desk.settle(lease, second.clone()), expected);
+            }
+            desk.restart(secs(1));
+            assert_eq!(desk.settle(lease, first.clone()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn twice_in_one_call_is_once() {
+        let (mut desk, _, lease) = leased(job("a"));
+        let results = desk.settle_all(vec![
+            (lease, complete()),
+            (lease, complete()),
+            (lease, fail()),
+        ]);
+        let other = Rejection::AlreadySettled {
+            verdict: VerdictKind::Complete,
+        };
+        assert_eq!(results, [Ok(()), Ok(()), Err(other)]);
+    }
+
+    #[test]
+    fn a_stale_lease_settles_nothing() {
+        let (mut desk, id, stale) = leased(job("a"));
+        desk.pass(secs(30));
+        let lost = |state| Err(Rejection::LeaseLost { state });
+        assert_eq!(desk.settle(stale, complete()), lost(Some(JobState::Ready)));
+        let fresh = lease_of(&desk.get("q", 1)[0]);
+        assert_eq!(desk.settle(stale, reject()), lost(Some(JobState::Leased)));
+        assert_eq!(desk.state(id), Some(JobState::Leased));
+        desk.settle(fresh, complete()).unwrap();
+        assert_eq!(desk.settle(stale, complete()), lost(None));
+    }
+
+    #[test]
+    fn late_but_not_expired_yet_still_counts() {
+        let (mut desk, id, lease) = leased(job("a"));
+        desk.now = desk.now.after(secs(1000)); // and no Tick has come
+        assert_eq!(desk.settle(lease, complete()), Ok(()));
+        assert_eq!(desk.state(id), None);
+    }
+
+    #[test]
+    fn one_lost_lease_does_not_stop_the_others() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a"), job("b"), job("c")]);
+        let leases: Vec<_> = desk.get("q", 3).iter().map(lease_of).collect();
+        desk.apply(Command::TakeBack {
+            leases: vec![leases[1]],
+        });
+        let settled = desk.settle_all(leases.iter().map(|l| (*l, complete())).collect());
+        let lost = Rejection::LeaseLost {
+            state: Some(JobState::Ready),
+        };
+        assert_eq!(settled, [Ok(()), Err(lost), Ok(())]);
+    }
+
+    #[test]
+    fn the_last_attempt_makes_it_dead() {
+        let mut new = job("a");
+        new.max_attempts = Some(2);
+        let (mut desk, id, lease) = leased(new);
+        desk.settle(lease, fail()).unwrap();
+        let last = lease_of(&desk.get("q", 1)[0]);
+        desk.settle(last, fail()).unwrap();
+        assert_eq!(desk.state(id), Some(JobState::Dead));
+        assert_eq!(&*desk.job(id).unwrap().error, "broke");
+    }
+
+    #[test]
+    fn retries_back_off_up_to_the_cap_within_the_jitter() {
+        let policy = RetryPolicy {
+            initial_delay: secs(1),
+            delay_max: secs(10),
+            multiplier_percent: 200,
+            jitter_percent: 20,
+        };
+        let cases = [
+            (1, 1000),
+            (2, 2000),
+            (3, 4000),
+            (4, 8000),
+            (5, 10_000),
+            (1000, 10_000),
+        ];
+        for (attempt, millis) in cases {
+            let whole = Duration::from_millis(millis);
+            assert_eq!(backoff(&policy, attempt, 0), whole);
+            let least = backoff(&policy, attempt, u64::MAX);
+            assert!(
+                least >= whole * 4 / 5 && least < whole * 81 / 100,
+                "{least:?}"
+            );
+        }
+        assert_ne!(
+            mix(7, 1),
+            mix(7, 2),
+            "entries of a call do not retry together"
+        );
+    }
+
+    #[test]
+    fn the_outcome_comes_in_the_same_commit() {
+        let mut new = job("a");
+        new.reply_to = Some(name("replies"));
+        let (mut desk, id, lease) = leased(new);
+        desk.settle(lease, complete()).unwrap();
+        let [.., ended, added] = &desk.journal[..] else {
+            panic!("nothing written");
+        };
+        assert!(matches!(
+            ended,
+            crate::transition::Transition::JobEnded { .. }
+        ));
+        let crate::transition::Transition::OutcomeAdded { content, size, .. } = added else {
+            panic!("no outcome: {added:?}");
+        };
+        assert_eq!((&content.payload[..], *size), (&b"done"[..], 4));
+        let grant = &desk.get("replies", 1)[0];
+        let outcome = Outcome {
+            job: id,
+            queue: name("q"),
+            end: End::Completed,
+            error: "".into(),
+            attempts: 1,
+        };
+        assert_eq!(grant.outcome.as_deref(), Some(&outcome));
+    }
+
+    #[test]
+    fn a_reply_queue_that_was_deleted_comes_back() {
+        let mut new = job("a");
+        new.reply_to = Some(name("replies"));
+        let (mut desk, _, lease) = leased(new);
+        desk.ask(|ticket| Command::DeleteQueue {
+            ticket,
+            queue: name("replies"),
+        })
+        .unwrap();
+        desk.settle(lease, reject()).unwrap();
+        assert_eq!(desk.counts("replies").ready, 1);
+    }
+
+    #[test]
+    fn what_is_kept_can_be_read_until_its_retention_is_over() {
+        let mut new = job("a long payload");
+        new.result_retention = Some(secs(60));
+        let (mut desk, id, lease) = leased(new);
+        desk.settle(lease, complete()).unwrap();
+        let view = desk.job(id).unwrap();
+        assert_eq!((view.state, view.size), (JobState::Completed, 4));
+        desk.restart(secs(10));
+        desk.pass(secs(49));
+        assert_eq!(desk.state(id), Some(JobState::Completed));
+        desk.pass(secs(1));
+        assert_eq!(desk.state(id), None);
+    }
+
+    #[test]
+    fn someone_who_waits_gets_the_result_though_nothing_is_kept() {
+        let (mut desk, id, lease) = leased(job("a"));
+        let ticket = desk.ticket();
+        let until = Some(desk.now.after(secs(9)));
+        desk.apply(Command::WaitJob {
+            ticket,
+            scope: Scope::All,
+            job: id,
+            until,
+        });
+        desk.settle(lease, complete()).unwrap();
+        let Some(Ok(Reply::JobWaited { state, result, .. })) = desk.answer(ticket) else {
+            panic!("not answered");
+        };
+        assert_eq!(state, JobState::Completed);
+        assert_eq!(result, JobResult::Bytes("done".into()));
+    }
+
+    #[test]
+    fn a_lease_out_of_scope_is_refused() {
+        let (mut desk, id, lease) = leased(job("a"));
+        let reply = desk.ask(|ticket| {
+            Command::Settle(Settle {
+                ticket,
+                session: None,
+                scope: Scope::Patterns(["other".into()].into()),
+                settlements: vec![
+                    Ok(Settlement {
+                        lease,
+                        verdict: complete(),
+                    }),
+                    Err(Rejection::TokenInvalid),
+                ],
+                random: 0,
+            })
+        });
+        let refused = Rejection::QueueNotPermitted { queue: name("q") };
+        let results = vec![Err(refused), Err(Rejection::TokenInvalid)];
+        assert_eq!(reply, Ok(Reply::Settled(results)));
+        assert_eq!(desk.state(id), Some(JobState::Leased));
+    }
+
+    #[test]
+    fn bulk_completions_are_one_transition() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a"); 100]);
+        let leases: Vec<_> = desk.get("q", 100).iter().map(lease_of).collect();
+        let written = desk.journal.len();
+        desk.settle_all(leases.into_iter().map(|l| (l, complete())).collect());
+        assert_eq!(desk.journal.len(), written + 1);
+        assert_eq!(desk.effects, [] as [Effect; 0]);
+        let _ = RequestId(0);
+    }
+}

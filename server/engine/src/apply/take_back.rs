@@ -21,3 +21,22 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::testing::{Desk, complete, job, lease_of};
+
+    #[test]
+    fn what_never_arrived_does_not_count() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a"), job("b")]);
+        let grants = desk.get("q", 1);
+        let leases = vec![lease_of(&grants[0]), lease_of(&grants[0])];
+        desk.apply(Command::TakeBack { leases });
+        assert!(desk.settle(lease_of(&grants[0]), complete()).is_err());
+        let again = desk.get("q", 1);
+        assert_eq!((again[0].id, again[0].attempt), (ids[0], 1));
+        assert!(again[0].lease > grants[0].lease);
+    }
+}

@@ -106,3 +106,27 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::testing::{Desk, job, secs};
+
+    #[test]
+    fn a_tick_does_a_bounded_amount_and_is_due_again() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a"); DUE_MAX + 1]);
+        let mut open = desk.open_command(1, &["q"]);
+        open.flow.jobs_max = 2 * DUE_MAX;
+        desk.open(open).unwrap();
+        assert_eq!(desk.delivered(1).len(), DUE_MAX + 1);
+        desk.now = desk.now.after(secs(30));
+        desk.apply(Command::Tick { random: 0 });
+        assert_eq!(desk.counts("q").leased, 1);
+        assert_eq!(desk.engine.next_deadline(), Some(desk.now));
+        desk.apply(Command::Tick { random: 0 });
+        assert_eq!(desk.counts("q").leased, 0);
+        assert_eq!(desk.engine.next_deadline(), None);
+    }
+}

@@ -58,3 +58,57 @@ fn changed(settings: &QueueSettings, change: SettingsChange) -> QueueSettings {
         result_retention: change.result_retention.unwrap_or(settings.result_retention),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::testing::{Desk, job, name, secs};
+
+    fn update(
+        desk: &mut Desk,
+        change: SettingsChange,
+        revision: Option<u64>,
+    ) -> Result<Reply, Rejection> {
+        desk.ask(|ticket| Command::UpdateQueue {
+            ticket,
+            queue: name("q"),
+            change,
+            revision,
+        })
+    }
+
+    #[test]
+    fn a_change_that_was_overtaken_is_refused() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a")]);
+        let attempts = |n| SettingsChange {
+            max_attempts: Some(n),
+            ..SettingsChange::default()
+        };
+        update(&mut desk, attempts(3), Some(1)).unwrap();
+        let mismatch = Rejection::RevisionMismatch { queue: name("q") };
+        assert_eq!(update(&mut desk, attempts(4), Some(1)), Err(mismatch));
+        let view = desk.queue("q");
+        assert_eq!((view.revision, view.settings.max_attempts), (2, 3));
+        update(&mut desk, attempts(3), None).unwrap();
+        assert_eq!(desk.queue("q").revision, 2, "nothing changed");
+    }
+
+    #[test]
+    fn a_wider_bound_lets_in_who_waits() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a")]);
+        let bound = |n| SettingsChange {
+            jobs_max: Some(Some(n)),
+            ..SettingsChange::default()
+        };
+        update(&mut desk, bound(1), None).unwrap();
+        let mut put = desk.put_command("q", vec![job("b")]);
+        put.until = Some(desk.now.after(secs(5)));
+        let ticket = put.ticket;
+        assert_eq!(desk.send_put(put), None);
+        update(&mut desk, bound(2), None).unwrap();
+        assert!(matches!(desk.answer(ticket), Some(Ok(Reply::Put { .. }))));
+    }
+}

@@ -56,3 +56,57 @@ impl Turn<'_> {
         self.reply(ticket, Ok(Reply::QueueWaited { done, counts }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::effect::Reply;
+    use crate::id::Ticket;
+    use crate::testing::{Desk, complete, job, lease_of, name, secs};
+
+    fn wait(desk: &mut Desk, settled: bool) -> Ticket {
+        let ticket = desk.ticket();
+        let until = Some(desk.now.after(secs(10)));
+        desk.apply(Command::WaitQueue {
+            ticket,
+            queue: name("q"),
+            settled,
+            until,
+        });
+        ticket
+    }
+
+    fn done(desk: &mut Desk, ticket: Ticket) -> Option<bool> {
+        match desk.answer(ticket)? {
+            Ok(Reply::QueueWaited { done, .. }) => Some(done),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn empty_comes_before_settled() {
+        let mut desk = Desk::new();
+        desk.put("q", vec![job("a")]);
+        let (empty, settled) = (wait(&mut desk, false), wait(&mut desk, true));
+        let lease = lease_of(&desk.get("q", 1)[0]);
+        assert_eq!(done(&mut desk, empty), Some(true));
+        assert_eq!(done(&mut desk, settled), None);
+        desk.settle(lease, complete()).unwrap();
+        assert_eq!(done(&mut desk, settled), Some(true));
+    }
+
+    #[test]
+    fn not_in_time_is_not_an_error() {
+        let mut desk = Desk::new();
+        let unknown = wait(&mut desk, true);
+        assert_eq!(
+            done(&mut desk, unknown),
+            Some(true),
+            "no queue, nothing left"
+        );
+        desk.put("q", vec![job("a")]);
+        let waiting = wait(&mut desk, true);
+        desk.pass(secs(10));
+        assert_eq!(done(&mut desk, waiting), Some(false));
+    }
+}

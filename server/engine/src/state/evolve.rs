@@ -158,7 +158,7 @@ impl State {
                 error,
             } => {
                 if let (Some(lease), Some(kind)) = (lease, verdict_of(*how)) {
-                    self.verdicts.remember(*lease, kind);
+                    self.remember_verdict(*lease, kind);
                 }
                 let Some(mut detached) = self.detach(*job) else {
                     return unknown.check(|| format!("{job:?} came back but is not known"));
@@ -278,6 +278,14 @@ impl State {
         self.verdicts.granted_up_to(self.next_lease);
     }
 
+    /// In a trimmed journal the end of a lease may be there and its grant not.
+    pub(crate) fn remember_verdict(&mut self, lease: LeaseNumber, kind: VerdictKind) {
+        if lease >= self.next_lease {
+            self.advance_leases(LeaseNumber(lease.0 + 1));
+        }
+        self.verdicts.remember(lease, kind);
+    }
+
     fn grant_all(&mut self, jobs: &[JobSeq], lease: Lease, unknown: Unknown) -> Evolved {
         let count = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
         self.advance_leases(LeaseNumber(lease.number.0 + count));
@@ -327,7 +335,7 @@ impl State {
             return Ok(());
         };
         if let (Some(lease), Some(kind)) = (lease, verdict) {
-            self.verdicts.remember(*lease, *kind);
+            self.remember_verdict(*lease, *kind);
         }
         let Some(mut detached) = self.detach(*job) else {
             return unknown.check(|| format!("{job:?} ended but is not known"));

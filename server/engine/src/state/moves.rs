@@ -212,7 +212,7 @@ impl State {
     /// Forgets a job that is completed. The hot path: nothing of it is kept, so
     /// no entry is built. False: the lease does not stand.
     pub(crate) fn complete(&mut self, lease: LeaseRef) -> bool {
-        self.verdicts.remember(lease.lease, VerdictKind::Complete);
+        self.remember_verdict(lease.lease, VerdictKind::Complete);
         let Some(current) = self.leased(lease).map(|(_, current)| *current) else {
             return false;
         };

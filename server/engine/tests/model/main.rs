@@ -1,0 +1,49 @@
+//! The engine against a naive reference: random commands, time that jumps,
+//! restarts and compacted journals.
+//!
+//! After every operation the invariants are checked by a full scan and everything
+//! that can be read is compared. `PROPTEST_CASES` raises the number of runs.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::cognitive_complexity,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod audit;
+mod expect;
+mod ops;
+mod reference;
+mod runner;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+use ops::{Op, op};
+use runner::Runner;
+
+fn config() -> Config {
+    Config {
+        // What fails becomes a named test below: nothing is written beside the source.
+        failure_persistence: None::<Box<FileFailurePersistence>>.map(|p| p as _),
+        ..Config::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+    #[test]
+    fn the_engine_is_the_naive_queue(ops in prop::collection::vec(op(), 1..80)) {
+        run(&ops);
+    }
+}
+
+fn run(ops: &[Op]) {
+    let mut runner = Runner::new();
+    for op in ops {
+        runner.run(op);
+    }
+}
