@@ -61,15 +61,15 @@ macro_rules! records {
             }
         }
 
-        fn read_fields(tag: u8, body: &mut Reader<'_>) -> Result<Option<Transition>, DecodeError> {
-            Ok(Some(match tag {
+        fn read_fields(tag: Tag, body: &mut Reader<'_>) -> Result<Transition, DecodeError> {
+            Ok(match tag.byte {
                 $($tag => Transition::$name {
                     $($field: Field::read(body)?,)+
                     $($content: Default::default(),)?
                 },)+
                 $box_tag => Transition::$box_name(Field::read(body)?),
-                _ => return Ok(None),
-            }))
+                _ => return Err(tag.unknown()),
+            })
         }
 
         /// The tag and the name of every record.
@@ -121,18 +121,35 @@ pub(crate) fn encode(transition: &Transition, meta: &mut Vec<u8>) {
 /// # Errors
 /// When the bytes are not what `encode` writes.
 pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Transition, DecodeError> {
-    let start = reader.offset();
-    let tag = reader.byte("tag of a transition")?;
+    let tag = Tag {
+        offset: reader.offset(),
+        byte: reader.byte("tag of a transition")?,
+    };
     let mut body = reader.split("transition")?;
-    let transition = read_fields(tag, &mut body)?.ok_or(DecodeError {
-        offset: start,
-        fault: Fault::UnknownTag {
-            what: "transition",
-            tag,
-        },
-    })?;
+    let transition = read_fields(tag, &mut body)?;
     body.finish()?;
     Ok(transition)
+}
+
+/// The tag of a record, and where it is.
+#[derive(Clone, Copy)]
+struct Tag {
+    offset: usize,
+    byte: u8,
+}
+
+impl Tag {
+    fn unknown(self) -> DecodeError {
+        let what = "transition";
+        let fault = Fault::UnknownTag {
+            what,
+            tag: self.byte,
+        };
+        DecodeError {
+            offset: self.offset,
+            fault,
+        }
+    }
 }
 
 /// Starts a record; answers with where its body begins.

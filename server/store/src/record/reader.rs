@@ -37,6 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub(crate) fn byte(&mut self, what: &'static str) -> Result<u8, DecodeError> {
         let Some(byte) = self.bytes.get(self.at) else {
             return Err(self.truncated(what));
@@ -62,7 +63,18 @@ impl<'a> Reader<'a> {
     /// A number: seven bits a byte, the lowest first, the high bit set in all
     /// bytes but the last. Only the shortest form is accepted, so that a number
     /// has one form.
+    #[inline] // most numbers are one byte, and there are many
     pub(crate) fn varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
+        match self.bytes.get(self.at) {
+            Some(byte @ ..0x80) => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            Some(_) | None => self.long_varint(what),
+        }
+    }
+
+    fn long_varint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         let offset = self.at;
         let mut value = 0;
         for shift in (0..u64::BITS).step_by(7) {
