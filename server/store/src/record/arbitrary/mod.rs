@@ -1,7 +1,7 @@
 //! Any transition there can be, for property tests.
 
 use bytes::Bytes;
-use leaseq_engine::transition::{Content, JobRestated, Transition};
+use leaseq_engine::transition::{Content, End, JobRestated, Transition};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -166,7 +166,8 @@ prop_compose! {
         retain_until in option::of(time()),
         content in content(),
     ) -> Transition {
-        let result = content.payload;
+        let is_kept = end == End::Completed && retain_until.is_some();
+        let result = if is_kept { content.payload } else { Bytes::new() };
         let result_size = result.len() as u32;
         Transition::JobEnded { job, lease, verdict, end, error, retain_until, result_size, result }
     }

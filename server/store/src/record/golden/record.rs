@@ -313,3 +313,19 @@ fn the_generator_makes_every_record() {
     let known: BTreeSet<u8> = RECORDS.iter().map(|(tag, _)| *tag).collect();
     assert_eq!(made, known);
 }
+
+#[test]
+fn the_document_describes_every_record() {
+    let document = include_str!("../../../../../docs/STORAGE.md");
+    let headings = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "));
+    let described: Vec<&str> = headings
+        .filter(|heading| heading.starts_with(|first: char| first.is_ascii_digit()))
+        .collect();
+    let known: Vec<String> = RECORDS
+        .iter()
+        .map(|(tag, name)| format!("{tag} {name}"))
+        .collect();
+    assert_eq!(described, known);
+}
