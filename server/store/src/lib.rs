@@ -5,6 +5,7 @@
 
 pub mod conformance;
 pub mod disk;
+pub mod doctor;
 pub mod journal;
 pub mod memory;
 mod random;

@@ -14,6 +14,7 @@ use super::segment::{
 };
 use super::sync::{Flusher, SyncPolicy};
 use crate::disk::{Disk, DiskFile};
+use crate::doctor::{Findings, SegmentFinding};
 use crate::record;
 use crate::seam::{Batch, Epoch, Loaded, Position, StoreError};
 
@@ -36,15 +37,14 @@ pub(super) struct Progress {
     trim_awaited: Option<u64>,
     /// The highest segment that a trim has named.
     trimmed: u64,
+    /// Batches read so far.
+    batches: u64,
 }
 
-impl<D: Disk> Journal<D> {
-    /// Reads everything. Nothing on disk is changed before all of it was found
-    /// right; then a torn end is cut.
-    pub(super) fn read_all(&mut self, replay: &mut Replay<'_>) -> Result<Loaded, StoreError> {
-        let opened = open_segments(&self.disk)?;
+impl Progress {
+    fn new<F>(opened: &[Opened<F>]) -> Self {
         let oldest = opened.first().map_or(1, |segment| segment.header.number);
-        let mut progress = Progress {
+        Self {
             next: opened
                 .first()
                 .map_or(Position(0), |segment| segment.header.first),
@@ -52,29 +52,27 @@ impl<D: Disk> Journal<D> {
             last_time: Time::default(),
             trim_awaited: oldest.checked_sub(1).filter(|before| *before > 0),
             trimmed: 0,
-        };
+            batches: 0,
+        }
+    }
+}
+
+impl<D: Disk> Journal<D> {
+    /// Reads everything. Nothing on disk is changed before all of it was found
+    /// right; then a torn end is cut.
+    pub(super) fn read_all(&mut self, replay: &mut Replay<'_>) -> Result<Loaded, StoreError> {
+        let opened = open_segments(&self.disk)?;
+        let mut progress = Progress::new(&opened);
         let last = opened.len().saturating_sub(1);
         let mut torn = None;
         for (n, segment) in opened.into_iter().enumerate() {
-            let scanned = self.read_segment(&segment, n == last, &mut progress, replay)?;
-            if scanned.end == End::Torn {
-                torn = Some(scanned.at);
-            }
-            let Opened { header, file, len } = segment;
-            self.segments.push_back(Segment {
-                number: header.number,
-                file,
-                end: scanned.at,
-                len,
-            });
+            // Only the end of the last segment can be torn: elsewhere contents are
+            // checked when they are read.
+            let scanned =
+                self.read_segment(segment, n == last, n == last, &mut progress, replay)?;
+            torn = (scanned.end == End::Torn).then_some(scanned.at);
         }
-        if let Some(number) = progress.trim_awaited {
-            return Err(StoreError::Damaged {
-                path: self.disk.path(&segment::name(number + 1)),
-                offset: 0,
-                what: format!("it is the oldest segment, but nothing says that {number} may go"),
-            });
-        }
+        self.trim_found(&progress)?;
         let torn_bytes = torn.map_or(Ok(0), |at| self.cut(at))?;
         self.begin(&progress)?;
         let Progress {
@@ -88,9 +86,63 @@ impl<D: Disk> Journal<D> {
         })
     }
 
+    /// Reads everything, contents included, and changes nothing. Gives what was
+    /// found as far as it goes, and what is wrong.
+    pub(super) fn examine_all(&mut self, replay: &mut Replay<'_>) -> Result<Findings, StoreError> {
+        let opened = open_segments(&self.disk)?;
+        let mut progress = Progress::new(&opened);
+        let mut findings = Findings::default();
+        let last = opened.len().saturating_sub(1);
+        for (n, segment) in opened.into_iter().enumerate() {
+            let name = segment::name(segment.header.number);
+            let (file, before) = (segment.file.clone(), progress.batches);
+            let read = self.read_segment(segment, true, n == last, &mut progress, replay);
+            let used = self.segments.back().map_or(0, |segment| segment.end);
+            let bytes = self.segments.back().map_or(0, |segment| segment.len);
+            let batches = progress.batches - before;
+            findings.segments.push(SegmentFinding {
+                name: name.clone(),
+                bytes,
+                used,
+                batches,
+            });
+            match read {
+                Ok(scanned) if scanned.end == End::Torn => {
+                    let end = nonzero_end(&file, scanned.at);
+                    let end = self.checked("cannot read", &name, end)?;
+                    findings.torn = Some((name, scanned.at, end - scanned.at));
+                }
+                Ok(_) => {}
+                Err(problem) => {
+                    findings.problem = Some(problem);
+                    break;
+                }
+            }
+        }
+        if findings.problem.is_none() {
+            findings.problem = self.trim_found(&progress).err();
+        }
+        findings.starts = progress.epoch.0;
+        findings.last_time = progress.last_time;
+        findings.live_bytes = self.index.live_bytes();
+        Ok(findings)
+    }
+
+    /// That the trim of the segment before the oldest was found.
+    fn trim_found(&self, progress: &Progress) -> Result<(), StoreError> {
+        progress.trim_awaited.map_or(Ok(()), |number| {
+            Err(StoreError::Damaged {
+                path: self.disk.path(&segment::name(number + 1)),
+                offset: 0,
+                what: format!("it is the oldest segment, but nothing says that {number} may go"),
+            })
+        })
+    }
+
     fn read_segment(
         &mut self,
-        segment: &Opened<D::File>,
+        segment: Opened<D::File>,
+        contents: bool,
         is_last: bool,
         progress: &mut Progress,
         replay: &mut Replay<'_>,
@@ -112,7 +164,7 @@ impl<D: Disk> Journal<D> {
             ));
         }
         let number = segment.header.number;
-        let scanned = scan(&segment.file, progress.next, is_last, |frame| {
+        let scanned = scan(&segment.file, progress.next, contents, |frame| {
             self.read_frame(number, frame, progress, replay)
                 .map_err(|error| match error {
                     FrameError::Bytes(what) => Failure::Store(damaged(frame.at, what)),
@@ -129,6 +181,13 @@ impl<D: Disk> Journal<D> {
                 source,
             },
         })?;
+        let Opened { file, len, .. } = segment;
+        self.segments.push_back(Segment {
+            number,
+            file,
+            end: scanned.at,
+            len,
+        });
         match scanned.end {
             End::Clean => Ok(scanned),
             End::Torn if is_last => Ok(scanned),
@@ -168,6 +227,7 @@ impl<D: Disk> Journal<D> {
             }
             Kind::Batch => {
                 progress.last_time = progress.last_time.max(header.time);
+                progress.batches += 1;
                 let transitions = decode(frame.meta)?;
                 self.note_all(segment, frame.at, &transitions)?;
                 let batch = Batch {

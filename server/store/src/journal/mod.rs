@@ -41,6 +41,7 @@ use self::index::Index;
 use self::segment::Segment;
 use self::sync::Flusher;
 use crate::disk::{Disk, RealDisk};
+use crate::doctor::Findings;
 use crate::seam::{
     Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Space, Store,
     StoreError,
@@ -97,6 +98,14 @@ impl<D: Disk> Journal<D> {
             durable: Position::default(),
             failed: false,
         }
+    }
+
+    /// Reads everything and changes nothing.
+    pub(crate) fn examine(
+        &mut self,
+        replay: &mut dyn FnMut(Batch, bool) -> Result<(), String>,
+    ) -> Result<Findings, StoreError> {
+        self.examine_all(replay)
     }
 
     /// Marks the journal as failed if `result` is an error, and names the file.
