@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use leaseq_engine::id::JobSeq;
+use bytes::Bytes;
 use leaseq_engine::time::Time;
-use leaseq_engine::transition::{Content, End, Sizes, Transition};
+use leaseq_engine::transition::{Content, Transition};
 
 use super::Journal;
-use super::frame::{ALIGN, HEADER_BYTES, Header, Kind, table_len, table_of};
-use super::index::{BLOB_HEAD_BYTES, Index, Place, bytes_of, count_of};
+use super::buffer::{Draft, FrameBuffer};
+use super::carried::{Carried, carried, note};
+use super::frame::{Header, Kind};
+use super::index::count_of;
 use super::segment::{self, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader};
 use super::sync::SyncPolicy;
 use crate::disk::{Disk, DiskFile};
@@ -218,7 +219,7 @@ impl<D: Disk> Journal<D> {
                         Some(range) => frame.repeat(range),
                         None => {
                             let bytes = self.read_blob(&blob)?;
-                            frame.bytes.put_slice(&bytes);
+                            frame.add_raw(&bytes);
                         }
                     }
                 }
@@ -240,254 +241,5 @@ impl<D: Disk> Journal<D> {
             let what = "a transition whose sizes are not those of its contents".into();
             Err(StoreError::Contradiction { what })
         }
-    }
-}
-
-/// A frame before its place is known.
-struct Draft {
-    kind: Kind,
-    time: Time,
-    meta: Vec<u8>,
-    contents_len: u64,
-}
-
-impl Draft {
-    fn meta_len(&self) -> u32 {
-        u32::try_from(self.meta.len()).unwrap_or(u32::MAX)
-    }
-
-    fn contents_at(&self) -> usize {
-        let contents = usize::try_from(self.contents_len).unwrap_or(usize::MAX);
-        HEADER_BYTES + self.meta.len() + table_len(contents)
-    }
-
-    fn frame_len(&self) -> usize {
-        let contents = usize::try_from(self.contents_len).unwrap_or(usize::MAX);
-        self.contents_at()
-            .saturating_add(contents)
-            .next_multiple_of(ALIGN)
-    }
-}
-
-/// A frame being filled: one buffer, written with one call, then kept as cache.
-struct FrameBuffer {
-    bytes: BytesMut,
-    segment: u32,
-    at: u32,
-    contents_at: usize,
-}
-
-/// A frame as it is written.
-struct FullFrame {
-    bytes: Bytes,
-    segment: u32,
-    at: u32,
-    contents_at: usize,
-}
-
-impl FrameBuffer {
-    fn new(draft: &Draft, segment: u64, at: u64) -> Result<Self, StoreError> {
-        let too_large = || StoreError::Contradiction {
-            what: "a batch beyond what a segment can hold".into(),
-        };
-        let place = |value: u64| u32::try_from(value).map_err(|_| too_large());
-        place(at + draft.frame_len() as u64)?;
-        let contents_at = draft.contents_at();
-        let mut bytes = BytesMut::with_capacity(draft.frame_len());
-        bytes.put_bytes(0, HEADER_BYTES);
-        bytes.put_slice(&draft.meta);
-        bytes.put_bytes(0, contents_at - bytes.len());
-        Ok(Self {
-            bytes,
-            segment: place(segment)?,
-            at: place(at)?,
-            contents_at,
-        })
-    }
-
-    fn contents_len(&self) -> u32 {
-        u32::try_from(self.bytes.len() - self.contents_at).unwrap_or(u32::MAX)
-    }
-
-    fn add(&mut self, content: &Content) {
-        // The API bounds headers far below 64 KiB.
-        let headers_len = u16::try_from(content.headers.len()).unwrap_or(u16::MAX);
-        self.bytes.put_u16_le(headers_len);
-        self.bytes.put_slice(&content.headers);
-        self.bytes.put_slice(&content.payload);
-    }
-
-    /// Adds bytes that are in this buffer already.
-    fn repeat(&mut self, range: std::ops::Range<usize>) {
-        let bytes = self
-            .bytes
-            .get(range)
-            .map(<[u8]>::to_vec)
-            .unwrap_or_default();
-        self.bytes.put_slice(&bytes);
-    }
-
-    /// Where `blob` is in this buffer, if it is a part of this very frame.
-    fn own(&self, blob: &super::index::Blob) -> Option<std::ops::Range<usize>> {
-        let place = blob.place;
-        (place.segment == self.segment && place.frame == self.at).then(|| {
-            let from = self.contents_at + place.at as usize;
-            from..from + blob.len as usize
-        })
-    }
-
-    fn finish(mut self, draft: &Draft, header: impl FnOnce(u32) -> Header) -> FullFrame {
-        let table_at = HEADER_BYTES + draft.meta.len();
-        let (head, contents) = self.bytes.split_at_mut(self.contents_at);
-        if let Some(table) = head.get_mut(table_at..) {
-            for (slot, crc) in table.chunks_exact_mut(4).zip(table_of(contents)) {
-                slot.copy_from_slice(&crc);
-            }
-        }
-        if let Some((header_bytes, checked)) = head.split_at_mut_checked(HEADER_BYTES) {
-            header_bytes.copy_from_slice(&header(crc32c::crc32c(checked)).encode());
-        }
-        self.bytes.resize(draft.frame_len(), 0);
-        FullFrame {
-            bytes: self.bytes.freeze(),
-            segment: self.segment,
-            at: self.at,
-            contents_at: self.contents_at,
-        }
-    }
-}
-
-/// What a transition means to the contents.
-pub(super) enum Carried<'a> {
-    Nothing,
-    /// New jobs, with their contents.
-    Added {
-        first: JobSeq,
-        sizes: std::borrow::Cow<'a, Sizes>,
-        contents: &'a [Content],
-    },
-    /// Jobs that are written again: their contents are copied.
-    Copied {
-        first: JobSeq,
-        sizes: std::borrow::Cow<'a, Sizes>,
-    },
-    /// A result that replaces the content of its job.
-    Result {
-        job: JobSeq,
-        size: u32,
-        result: &'a Bytes,
-    },
-    /// Jobs whose contents are no longer needed: see `ended`.
-    Ended,
-}
-
-impl Carried<'_> {
-    /// Bytes it adds to the contents of its frame.
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Nothing | Self::Ended => 0,
-            Self::Added { sizes, .. } | Self::Copied { sizes, .. } => bytes_of(sizes),
-            Self::Result { size, .. } => u64::from(size + BLOB_HEAD_BYTES),
-        }
-    }
-}
-
-/// What `transition` means to the contents.
-pub(super) fn carried(transition: &Transition) -> Carried<'_> {
-    use std::borrow::Cow::{Borrowed, Owned};
-    let single = |size| Owned(Sizes::Uniform { count: 1, size });
-    match transition {
-        Transition::JobsAdded {
-            first,
-            sizes,
-            contents,
-            ..
-        } => Carried::Added {
-            first: *first,
-            sizes: Borrowed(sizes),
-            contents,
-        },
-        Transition::OutcomeAdded {
-            job, size, content, ..
-        } => Carried::Added {
-            first: *job,
-            sizes: single(*size),
-            contents: std::slice::from_ref(content),
-        },
-        Transition::JobsRestated { first, sizes, .. } => Carried::Copied {
-            first: *first,
-            sizes: Borrowed(sizes),
-        },
-        Transition::JobRestated(job) => Carried::Copied {
-            first: job.job,
-            sizes: single(job.size),
-        },
-        Transition::JobEnded {
-            job,
-            end,
-            retain_until,
-            result_size,
-            result,
-            ..
-        } => match (end, retain_until) {
-            (End::Completed, Some(_)) => Carried::Result {
-                job: *job,
-                size: *result_size,
-                result,
-            },
-            (End::Completed | End::Cancelled, None) => Carried::Ended,
-            (End::Dead, _) | (End::Cancelled, Some(_)) => Carried::Nothing,
-        },
-        Transition::JobsCompleted { .. } | Transition::JobsRemoved { .. } => Carried::Ended,
-        Transition::NamespaceCreated { .. }
-        | Transition::ClockMoved { .. }
-        | Transition::QueueSet { .. }
-        | Transition::QueueDeleted { .. }
-        | Transition::PutRemembered { .. }
-        | Transition::LeasesGranted { .. }
-        | Transition::LeaseExtended { .. }
-        | Transition::JobRequeued { .. }
-        | Transition::JobsReady { .. }
-        | Transition::CancelRequested { .. }
-        | Transition::CountersRestated { .. } => Carried::Nothing,
-    }
-}
-
-/// Brings the index up to date with `transition`, whose contents begin at `at` of
-/// the frame. Gives where they end; `None` if that is too far for any frame.
-pub(super) fn note(
-    index: &mut Index,
-    ended: &mut Vec<(JobSeq, u64)>,
-    transition: &Transition,
-    segment: u32,
-    frame: u32,
-    at: u32,
-) -> Option<u32> {
-    let place = Place { segment, frame, at };
-    let carried = carried(transition);
-    let end = at.checked_add(u32::try_from(carried.bytes()).ok()?)?;
-    match carried {
-        Carried::Nothing => {}
-        Carried::Added { first, sizes, .. } | Carried::Copied { first, sizes } => {
-            index.put(first, &sizes, place);
-        }
-        Carried::Result { job, size, .. } => index.replace(job, size, place),
-        Carried::Ended => add_ended(transition, ended),
-    }
-    Some(end)
-}
-
-/// The jobs that end with `transition`, as runs of consecutive ones.
-fn add_ended(transition: &Transition, ended: &mut Vec<(JobSeq, u64)>) {
-    let mut add = |job: JobSeq| match ended.last_mut() {
-        Some((first, count)) if first.plus(*count) == job => *count += 1,
-        Some(_) | None => ended.push((job, 1)),
-    };
-    if let Transition::JobsCompleted { leases } = transition {
-        leases.iter().for_each(|lease| add(lease.job));
-    } else if let Transition::JobsRemoved { jobs } = transition {
-        jobs.iter().for_each(|job| add(*job));
-    } else if let Transition::JobEnded { job, .. } = transition {
-        add(*job);
     }
 }

@@ -6,12 +6,11 @@ use leaseq_engine::time::Time;
 use leaseq_engine::transition::Transition;
 
 use super::Journal;
-use super::commit::note;
+use super::carried::note;
 use super::frame::Kind;
+use super::open::{Opened, open_segments};
 use super::scan::{End, Frame, Scanned, nonzero_end, scan};
-use super::segment::{
-    self, FORMAT_VERSION, HeaderError, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader,
-};
+use super::segment::{self, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment};
 use super::sync::{Flusher, SyncPolicy};
 use crate::disk::{Disk, DiskFile};
 use crate::doctor::{Findings, SegmentFinding};
@@ -20,13 +19,6 @@ use crate::seam::{Batch, Epoch, Loaded, Position, StoreError};
 
 /// Who gets the batches.
 type Replay<'a> = dyn FnMut(Batch, bool) -> Result<(), String> + 'a;
-
-/// A segment file whose header is right.
-pub(super) struct Opened<F> {
-    pub(super) header: SegmentHeader,
-    pub(super) file: F,
-    pub(super) len: u64,
-}
 
 /// What is known when the last frame has been read.
 pub(super) struct Progress {
@@ -337,61 +329,6 @@ impl<D: Disk> Journal<D> {
         }
         Ok(())
     }
-}
-
-/// Opens every segment and checks their headers, before any of them is read.
-pub(super) fn open_segments<D: Disk>(disk: &D) -> Result<Vec<Opened<D::File>>, StoreError> {
-    let io = |action, name: &str| {
-        let path = disk.path(name);
-        move |source| StoreError::Io {
-            action,
-            path,
-            source,
-        }
-    };
-    let names = disk.list().map_err(io("cannot list", ""))?;
-    let mut numbers: Vec<u64> = names
-        .iter()
-        .filter_map(|name| segment::number(name))
-        .collect();
-    numbers.sort_unstable();
-    let mut opened: Vec<Opened<D::File>> = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        let name = segment::name(number);
-        let damaged = |what| StoreError::Damaged {
-            path: disk.path(&name),
-            offset: 0,
-            what,
-        };
-        let before = opened.last().map(|segment| segment.header.number);
-        if before.is_some_and(|before| before + 1 != number) {
-            return Err(damaged(format!(
-                "the segment before it, {}, is missing",
-                number - 1
-            )));
-        }
-        let file = disk.open(&name).map_err(io("cannot open", &name))?;
-        let len = file.len().map_err(io("cannot read", &name))?;
-        let mut bytes = [0; SEGMENT_HEADER_BYTES];
-        if len < bytes.len() as u64 {
-            return Err(damaged("the file is too short for a segment".into()));
-        }
-        file.read_exact_at(&mut bytes, 0)
-            .map_err(io("cannot read", &name))?;
-        let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
-            HeaderError::Damaged => damaged("its first 64 bytes are not what was written".into()),
-            HeaderError::Newer(found) => StoreError::Newer {
-                path: disk.path(&name),
-                found,
-                known: FORMAT_VERSION,
-            },
-        })?;
-        if header.number != number {
-            return Err(damaged(format!("it says it is segment {}", header.number)));
-        }
-        opened.push(Opened { header, file, len });
-    }
-    Ok(opened)
 }
 
 /// The transitions in the meta of a batch.

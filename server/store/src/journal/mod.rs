@@ -13,6 +13,8 @@
 //!
 //! Absent: any knowledge of queues, states or leases.
 
+mod buffer;
+mod carried;
 mod commit;
 mod compact;
 mod contents;
@@ -20,6 +22,7 @@ mod frame;
 mod index;
 mod live;
 mod load;
+mod open;
 mod options;
 mod scan;
 mod segment;
