@@ -3,8 +3,8 @@
 use rustc_hash::FxHashSet;
 
 use crate::command::OpenSession;
-use crate::effect::Reply;
-use crate::id::{LeaseRef, Scope, SessionId};
+use crate::effect::{Effect, Reply};
+use crate::id::{JobSeq, LeaseRef, Scope, SessionId};
 use crate::live::session::{Session, Spot, Standing};
 use crate::rejection::Rejection;
 use crate::state::evolve::is_session;
@@ -42,7 +42,30 @@ impl Turn<'_> {
             }
         }
         self.reply(open.ticket, Ok(Reply::Opened { lost }));
+        self.ask_again(id);
         self.freed(id);
+    }
+
+    /// What was asked while the worker was away, it does not know.
+    fn ask_again(&mut self, id: SessionId) {
+        let Some(session) = self.live.sessions.get(&id) else {
+            return;
+        };
+        let asked = |job: JobSeq| {
+            let entry = self.state.jobs.get(&job)?;
+            entry.cancel()?;
+            let lease = entry.lease()?.number;
+            Some(LeaseRef { job, lease })
+        };
+        let leases: Vec<_> = session
+            .held_in_order()
+            .into_iter()
+            .filter_map(asked)
+            .collect();
+        if !leases.is_empty() {
+            let session = id;
+            self.out.effects.push(Effect::AskCancel { session, leases });
+        }
     }
 
     fn may_open(&self, id: SessionId) -> Result<(), Rejection> {
@@ -201,6 +224,25 @@ mod tests {
         assert_eq!(desk.state(ids[0]), Some(JobState::Leased));
         assert_eq!(&*desk.job(ids[0]).unwrap().worker, "worker");
         assert_eq!(desk.settle(held[0], complete()), Ok(()));
+    }
+
+    #[test]
+    fn a_worker_that_comes_back_is_told_what_was_cancelled() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a")]);
+        desk.open_with(1, "q", 1);
+        let held = leases(&mut desk, 1);
+        desk.restart(secs(1));
+        desk.cancel(ids[0]).unwrap();
+        assert_eq!(desk.effects, []);
+        let mut open = desk.open_command(1, &["q"]);
+        open.held = held.clone();
+        assert_eq!(desk.open(open), Ok(vec![]));
+        let ask = Effect::AskCancel {
+            session: SessionId(1),
+            leases: held,
+        };
+        assert_eq!(desk.effects, [ask]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! either way its group says what it shares with its neighbours.
 
 pub(crate) mod evolve;
+mod evolve_jobs;
 pub(crate) mod groups;
 pub(crate) mod invariants;
 pub(crate) mod job;
@@ -27,6 +28,9 @@ use crate::state::remembered::Remembered;
 use crate::state::verdicts::Verdicts;
 use crate::time::Time;
 use crate::transition::JobState;
+
+/// Below this many, what the map of tracked jobs keeps is not worth giving back.
+const JOBS_KEPT: usize = 1 << 16;
 
 /// Everything that follows from the transitions.
 #[derive(Clone, Debug)]
@@ -88,6 +92,15 @@ impl State {
         }
     }
 
+    /// Gives memory back after a crowd of tracked jobs has gone. Rarely does
+    /// anything, and then moves few jobs: an eighth of what there was.
+    pub(crate) fn give_memory_back(&mut self) {
+        let capacity = self.jobs.capacity();
+        if capacity > JOBS_KEPT && self.jobs.len() < capacity / 8 {
+            self.jobs.shrink_to(JOBS_KEPT.max(self.jobs.len() * 2));
+        }
+    }
+
     /// The job, if it is known.
     pub(crate) fn known(&self, seq: JobSeq) -> Option<Known<'_>> {
         let group = self.groups.get(seq)?;
@@ -138,6 +151,8 @@ impl State {
                     found.extend(of.ready.in_put_order(from, max));
                     continue;
                 }
+                // Looking for none would still look at every tracked job.
+                JobState::Leased if of.counts.leased == 0 => continue,
                 JobState::Leased => {
                     found.extend(self.leased_in(queue, from));
                     continue;

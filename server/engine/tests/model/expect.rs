@@ -62,7 +62,15 @@ impl Reference {
                 }
                 None
             }
-            Command::OpenSession(open) => Some((open.ticket, Some(self.expect_open(open)))),
+            Command::OpenSession(open) => {
+                let answer = self.expect_open(open);
+                for seq in self.held(open.session) {
+                    if self.jobs[&seq].cancel.is_some() {
+                        self.ask(seq, true, expected);
+                    }
+                }
+                Some((open.ticket, Some(answer)))
+            }
             Command::SetFlow { session, flow } => {
                 self.renew(Some(*session));
                 if let Some(session) = self.sessions.get_mut(session) {
