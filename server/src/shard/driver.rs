@@ -166,9 +166,9 @@ fn recover(
         engine.create(tag, token_key, &mut first);
     }
     engine.restored(loaded.last_time, shared.clock.now(), &mut first);
-    if let Some((tag, token_key)) = engine.identity() {
+    if let Some((_, token_key)) = engine.identity() {
         // Set once: this is the only place, and it runs once.
-        let _ = shared.identity.set(Identity { tag, token_key });
+        let _ = shared.identity.set(Identity { token_key });
     }
     let took = started.elapsed();
     shared

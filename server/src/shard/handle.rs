@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use leaseq_engine::command::Command;
-use leaseq_engine::id::{NamespaceTag, SessionId, Ticket};
+use leaseq_engine::id::{SessionId, Ticket};
 use leaseq_engine::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,11 +30,9 @@ pub(crate) enum Condition {
     Failed(String),
 }
 
-/// What sets this namespace apart: part of its job ids and lease tokens.
+/// What sets this namespace apart: part of its lease tokens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
-    /// In every job id.
-    pub(crate) tag: NamespaceTag,
     /// The key of the check value in every lease token.
     pub(crate) token_key: [u8; 16],
 }

@@ -61,11 +61,6 @@ impl SessionLink {
         Self { id, events, shard }
     }
 
-    /// The session.
-    pub(crate) fn id(&self) -> SessionId {
-        self.id
-    }
-
     /// A sender of commands that can be moved to another task.
     pub(crate) fn sender(&self) -> SessionSender {
         SessionSender {

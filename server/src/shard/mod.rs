@@ -24,6 +24,6 @@ mod tests;
 
 pub(crate) use answer::{Answer, Pending, Refusal};
 pub(crate) use driver::{ShardOptions, start};
-pub(crate) use handle::{Condition, Identity, ShardHandle};
+pub(crate) use handle::{Condition, ShardHandle};
 pub(crate) use link::{SessionEvent, SessionLink, SessionSender};
-pub(crate) use metrics::{BATCH_BUCKETS, DURATION_BUCKETS_MICROS, Histogram, ShardMetrics};
+pub(crate) use metrics::{BATCH_BUCKETS, DURATION_BUCKETS_MICROS, Histogram};
