@@ -1,12 +1,21 @@
 //! The leaseq job-queue server.
 
+mod admin;
 mod api;
-pub mod auth;
+mod auth;
 pub mod config;
 mod dispatch;
 mod listener;
 mod os;
 mod refusal;
+mod reload;
+mod serve;
 mod shard;
+mod shutdown;
 pub mod telemetry;
 mod tls;
+
+pub use auth::KeysError;
+pub use serve::{RunningServer, ServeError, Server};
+pub use shutdown::run;
+pub use tls::TlsError;

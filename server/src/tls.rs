@@ -52,10 +52,8 @@ impl TlsFiles {
     /// cannot be read.
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
         let mut digest = Sha256::new();
-        for path in [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()] {
-            if let Some(path) = path {
-                digest.update(Sha256::digest(std::fs::read(path).ok()?));
-            }
+        for path in [&self.cert, &self.key].into_iter().chain(&self.client_ca) {
+            digest.update(Sha256::digest(std::fs::read(path).ok()?));
         }
         Some(digest.finalize().into())
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What a key may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
+pub(crate) enum Role {
     /// Put jobs and wait for them.
     Put,
     /// Lease and settle jobs.
@@ -21,11 +21,11 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Put, Self::Work, Self::Read, Self::Admin];
+    pub(crate) const ALL: [Self; 4] = [Self::Put, Self::Work, Self::Read, Self::Admin];
 
     /// The word for it in keys files and messages.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Put => "put",
             Self::Work => "work",
@@ -36,7 +36,7 @@ impl Role {
 
     /// The role with this word.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == word)
     }
 }
@@ -83,7 +83,7 @@ impl fmt::Debug for Roles {
 
 /// What the method of a call says to an identity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
+pub(crate) enum Access {
     /// The call may go on.
     Allowed,
     /// It needs one of these roles.
@@ -94,7 +94,7 @@ pub enum Access {
 
 /// Who calls: a key's name and what it allows. Cheap to clone.
 #[derive(Clone)]
-pub struct Identity(Arc<Inner>);
+pub(crate) struct Identity(Arc<Inner>);
 
 struct Inner {
     key_name: Box<str>,
@@ -107,13 +107,14 @@ impl Identity {
     /// Everything is allowed and nothing revoked: what every caller is on a server
     /// without keys.
     #[must_use]
-    pub fn unrestricted() -> Self {
+    pub(crate) fn unrestricted() -> Self {
         Self::from_parts("", Roles::all(), Scope::All, CancellationToken::new())
     }
 
     /// A key of this name with these roles and queues, never revoked.
+    #[cfg(test)]
     #[must_use]
-    pub fn new(key_name: &str, roles: &[Role], scope: Scope) -> Self {
+    pub(crate) fn new(key_name: &str, roles: &[Role], scope: Scope) -> Self {
         let roles = roles.iter().copied().collect();
         Self::from_parts(key_name, roles, scope, CancellationToken::new())
     }
@@ -132,51 +133,46 @@ impl Identity {
         }))
     }
 
-    /// Who makes this call. `None`: it did not come through the [`super::AuthLayer`].
-    #[must_use]
-    pub fn of(extensions: &http::Extensions) -> Option<&Self> {
-        extensions.get()
-    }
-
     /// The name of the key; empty on a server without keys.
     #[must_use]
-    pub fn key_name(&self) -> &str {
+    pub(crate) fn key_name(&self) -> &str {
         &self.0.key_name
     }
 
     /// Whether the key has this role. No role implies another.
     #[must_use]
-    pub fn has(&self, role: Role) -> bool {
+    pub(crate) fn has(&self, role: Role) -> bool {
         self.0.roles.has(role)
     }
 
     /// Whether the key has one of these roles.
     #[must_use]
-    pub fn has_any(&self, roles: &[Role]) -> bool {
+    pub(crate) fn has_any(&self, roles: &[Role]) -> bool {
         roles.iter().any(|role| self.has(*role))
     }
 
     /// The queues the key may use.
     #[must_use]
-    pub fn scope(&self) -> &Scope {
+    pub(crate) fn scope(&self) -> &Scope {
         &self.0.scope
     }
 
     /// Whether the key may use this queue.
     #[must_use]
-    pub fn permits(&self, queue: &QueueName) -> bool {
+    pub(crate) fn permits(&self, queue: &QueueName) -> bool {
         self.0.scope.permits(queue)
     }
 
     /// Resolves when the key has vanished, expired, or lost a role or a queue.
     /// Streams and long waits end then.
-    pub fn revoked(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub(crate) fn revoked(&self) -> impl Future<Output = ()> + Send + 'static {
         self.0.revoked.clone().cancelled_owned()
     }
 
     /// Whether [`Identity::revoked`] has resolved.
+    #[cfg(test)]
     #[must_use]
-    pub fn is_revoked(&self) -> bool {
+    pub(crate) fn is_revoked(&self) -> bool {
         self.0.revoked.is_cancelled()
     }
 

@@ -11,11 +11,11 @@ use super::keys::{Hash, Key, hash};
 
 /// The key is unknown, revoked or expired: which of them is nobody's business.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct KeyRejected;
+pub(crate) struct KeyRejected;
 
 /// The keys that are valid now. Cheap to clone; all clones see a replacement.
 #[derive(Clone, Debug)]
-pub struct Keyring(Arc<RwLock<Arc<Ring>>>);
+pub(crate) struct Keyring(Arc<RwLock<Arc<Ring>>>);
 
 #[derive(Debug)]
 enum Ring {
@@ -54,13 +54,13 @@ impl Entry {
 impl Keyring {
     /// No keys: every caller may do everything.
     #[must_use]
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::from_ring(Ring::Open(Identity::unrestricted()))
     }
 
     /// These keys, and no others.
     #[must_use]
-    pub fn new(keys: &[Key]) -> Self {
+    pub(crate) fn new(keys: &[Key]) -> Self {
         Self::from_ring(Ring::Keys(keys.iter().map(Entry::new).collect()))
     }
 
@@ -75,13 +75,13 @@ impl Keyring {
 
     /// Whether there are no keys.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(&*self.ring(), Ring::Open(_))
     }
 
     /// Who every caller is, if there are no keys.
     #[must_use]
-    pub fn anyone(&self) -> Option<Identity> {
+    pub(crate) fn anyone(&self) -> Option<Identity> {
         match &*self.ring() {
             Ring::Open(identity) => Some(identity.clone()),
             Ring::Keys(_) => None,
@@ -92,7 +92,11 @@ impl Keyring {
     ///
     /// # Errors
     /// When nobody has, any more.
-    pub fn identify(&self, presented: &[u8], now: SystemTime) -> Result<Identity, KeyRejected> {
+    pub(crate) fn identify(
+        &self,
+        presented: &[u8],
+        now: SystemTime,
+    ) -> Result<Identity, KeyRejected> {
         let ring = self.ring();
         let entries = match &*ring {
             Ring::Open(identity) => return Ok(identity.clone()),
@@ -116,7 +120,7 @@ impl Keyring {
     /// Puts these keys in the place of the present ones. Who holds a key that is
     /// gone, or that may do less now, is told by [`Identity::revoked`]. Returns how
     /// many that were.
-    pub fn replace(&self, keys: &[Key]) -> usize {
+    pub(crate) fn replace(&self, keys: &[Key]) -> usize {
         let mut entries: Vec<Entry> = keys.iter().map(Entry::new).collect();
         let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut revoked = 0;
@@ -138,7 +142,7 @@ impl Keyring {
     }
 
     /// Tells the holders of keys that have expired by `now`.
-    pub fn revoke_expired(&self, now: SystemTime) {
+    pub(crate) fn revoke_expired(&self, now: SystemTime) {
         if let Ring::Keys(entries) = &*self.ring() {
             for entry in entries.iter().filter(|entry| entry.has_expired(now)) {
                 entry.identity.revocation().cancel();
@@ -148,7 +152,7 @@ impl Keyring {
 
     /// How many keys there are.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         match &*self.ring() {
             Ring::Open(_) => 0,
             Ring::Keys(entries) => entries.len(),

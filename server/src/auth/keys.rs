@@ -31,7 +31,7 @@ pub(super) type Hash = [u8; 32];
 
 /// One key, without its text.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Key {
+pub(crate) struct Key {
     pub(super) name: Box<str>,
     pub(super) hash: Hash,
     pub(super) roles: Roles,
@@ -54,7 +54,7 @@ impl Key {
     ///
     /// # Errors
     /// When the text is too short or too long, or cannot travel in a header.
-    pub fn single(text: &SecretString, short: bool) -> Result<Self, KeysError> {
+    pub(crate) fn single(text: &SecretString, short: bool) -> Result<Self, KeysError> {
         check_text(text.expose_secret(), short)
             .map_err(|what| KeysError(format!("the authkey {what}")))?;
         Ok(Self {
@@ -70,7 +70,7 @@ impl Key {
     ///
     /// # Errors
     /// The first thing that is wrong, with the key's name.
-    pub fn many(text: &str, keys_max: usize) -> Result<(Vec<Self>, Vec<String>), KeysError> {
+    pub(crate) fn many(text: &str, keys_max: usize) -> Result<(Vec<Self>, Vec<String>), KeysError> {
         let file: File = toml::from_str(text)
             .map_err(|error| KeysError(crate::config::toml_error(text, &error)))?;
         if file.key.is_empty() {

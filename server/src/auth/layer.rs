@@ -25,11 +25,11 @@ const REFLECTION: [&str; 2] = [
 ];
 
 /// Says which roles the method of a path needs; closed for methods it does not know.
-pub type Gate = fn(path: &str, identity: &Identity) -> Access;
+pub(crate) type Gate = fn(path: &str, identity: &Identity) -> Access;
 
 /// Lets calls with a known key and the right role in, and no others.
 #[derive(Clone)]
-pub struct AuthLayer {
+pub(crate) struct AuthLayer {
     keyring: Keyring,
     gate: Gate,
     reflection: Reflection,
@@ -39,7 +39,12 @@ pub struct AuthLayer {
 impl AuthLayer {
     /// A layer that asks `keyring` who calls and `gate` what that one may do.
     #[must_use]
-    pub fn new(keyring: Keyring, gate: Gate, reflection: Reflection, metrics: GrpcMetrics) -> Self {
+    pub(crate) fn new(
+        keyring: Keyring,
+        gate: Gate,
+        reflection: Reflection,
+        metrics: GrpcMetrics,
+    ) -> Self {
         Self {
             keyring,
             gate,
@@ -132,7 +137,7 @@ impl<S> Layer<S> for AuthLayer {
 
 /// A service behind an [`AuthLayer`].
 #[derive(Clone)]
-pub struct AuthService<S> {
+pub(crate) struct AuthService<S> {
     inner: S,
     auth: AuthLayer,
 }
@@ -171,7 +176,7 @@ where
 }
 
 /// The answer of an [`AuthService`].
-pub struct AuthFuture<F> {
+pub(crate) struct AuthFuture<F> {
     state: State<F>,
     identity: Option<Identity>,
 }

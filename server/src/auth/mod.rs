@@ -14,9 +14,11 @@ mod keys;
 mod layer;
 mod source;
 
-pub use identity::{Access, Identity, Role};
-pub use keyring::{KeyRejected, Keyring};
-pub use keys::{Key, KeysError};
+pub(crate) use identity::{Access, Identity, Role};
+pub(crate) use keyring::Keyring;
+#[cfg(test)]
+pub(crate) use keys::Key;
+pub use keys::KeysError;
 pub(crate) use layer::presented_key;
-pub use layer::{AuthLayer, AuthService, Gate};
-pub use source::KeySource;
+pub(crate) use layer::{AuthLayer, AuthService};
+pub(crate) use source::KeySource;

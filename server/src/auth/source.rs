@@ -13,7 +13,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Where the keys come from.
 #[derive(Clone, Debug)]
-pub enum KeySource {
+pub(crate) enum KeySource {
     /// There are none.
     None,
     /// One key, told at the start.
@@ -36,7 +36,7 @@ pub(crate) struct KeysRead {
 impl KeySource {
     /// The source that the configuration names.
     #[must_use]
-    pub fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         if let Some(path) = &config.keys_file {
             Self::KeysFile(path.clone())
         } else if let Some(path) = &config.authkey_file {
@@ -50,7 +50,7 @@ impl KeySource {
 
     /// The file that is to be watched.
     #[must_use]
-    pub fn file(&self) -> Option<&Path> {
+    pub(crate) fn file(&self) -> Option<&Path> {
         match self {
             Self::None | Self::Fixed(_) => None,
             Self::AuthkeyFile(path) | Self::KeysFile(path) => Some(path),

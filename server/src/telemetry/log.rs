@@ -57,7 +57,12 @@ fn filter(level: LogLevel) -> Targets {
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        let text = panic.payload_as_str().unwrap_or("no text");
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no text");
         let backtrace = std::backtrace::Backtrace::capture();
         tracing::error!(place, text, %backtrace, "a bug: panicked");
     }));

@@ -1,0 +1,62 @@
+//! What the engine and the shard are told of the configuration.
+
+use leaseq_engine::settings::{EngineConfig, QueueSettings, RetryPolicy};
+
+use crate::config::{Config, QueueDefaults};
+use crate::shard::ShardOptions;
+
+pub(super) fn config(config: &Config) -> EngineConfig {
+    let limits = &config.limits;
+    EngineConfig {
+        auto_create_queues: config.auto_create_queues,
+        queue_defaults: queue_settings(&config.queue),
+        queues_max: limits.queues_max,
+        waiters_max: limits.waiters_max,
+        sessions_max: limits.sessions_max,
+        blocked_bytes_max: limits.blocked_bytes_max,
+        request_id_window: limits.request_id_window,
+        request_ids_max: limits.request_ids_max,
+        verdicts_max: limits.verdicts_max,
+        delivery_jobs_max: limits.delivery_jobs_max,
+    }
+}
+
+fn queue_settings(defaults: &QueueDefaults) -> QueueSettings {
+    QueueSettings {
+        lease_duration: defaults.lease_duration,
+        max_attempts: defaults.max_attempts,
+        retry: RetryPolicy {
+            initial_delay: defaults.retry_initial_delay,
+            delay_max: defaults.retry_delay_max,
+            multiplier_percent: percent(defaults.retry_multiplier),
+            jitter_percent: percent(defaults.retry_jitter),
+        },
+        jobs_max: (defaults.jobs_max > 0).then_some(defaults.jobs_max),
+        result_retention: defaults.result_retention,
+    }
+}
+
+/// The factor in hundredths; the table bounds it to 10.
+fn percent(factor: f64) -> u32 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let percent = (factor * 100.0).round() as u32;
+    percent
+}
+
+pub(super) fn options(config: &Config) -> ShardOptions {
+    ShardOptions {
+        pending_commands_max: config.limits.pending_commands_max,
+        pending_bytes_max: config.limits.pending_bytes_max,
+        ..ShardOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_engine() {
+        assert_eq!(super::config(&Config::default()), EngineConfig::default());
+    }
+}

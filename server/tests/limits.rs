@@ -1,0 +1,252 @@
+//! Every limit of the gRPC port, seen on the wire.
+
+mod support;
+
+use std::time::Duration;
+
+use leaseq_server::config::Config;
+use support::wire::{self, Wire};
+use support::{Connection, KEY, config, config_with_key, page, start};
+use tokio::io::AsyncReadExt;
+use tonic::Code;
+
+const GET: &str = "/leaseq.v1.QueueService/Get";
+const INFO: &str = "/leaseq.v1.AdminService/GetServerInfo";
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+const WITH_KEY: &[(&str, &str)] = &[("authkey", KEY)];
+
+/// Short enough for a test, long enough for a client that means well.
+const SOON: Duration = Duration::from_millis(100);
+
+fn with(edit: impl FnOnce(&mut Config)) -> Config {
+    let mut config = config_with_key();
+    config.admin_listen = Some("127.0.0.1:0".parse().unwrap());
+    edit(&mut config);
+    config
+}
+
+/// The figure of the admin port whose line begins with this.
+async fn figure(server: &leaseq_server::RunningServer, name: &str) -> u64 {
+    let (_, text) = page(server.admin_addr().unwrap(), "/metrics", &[]).await;
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_settings_on_the_wire_are_those_of_the_configuration() {
+    let server = start(with(|config| {
+        config.limits.streams_per_connection_max = 77;
+        config.limits.header_bytes_max = 4096;
+        config.http2.stream_window = 1 << 17;
+    }))
+    .await;
+    let mut wire = Wire::open(server.grpc_addr()).await;
+    let settings = wire.next_of(wire::SETTINGS).await.unwrap().settings();
+    // By RFC 9113: 3 concurrent streams, 4 initial window, 6 header list.
+    for expected in [(3, 77), (4, 1 << 17), (6, 4096)] {
+        assert!(settings.contains(&expected), "{expected:?} in {settings:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_defaults_are_not_those_of_tonic() {
+    let server = start(config_with_key()).await;
+    let mut wire = Wire::open(server.grpc_addr()).await;
+    let settings = wire.next_of(wire::SETTINGS).await.unwrap().settings();
+    assert!(
+        settings.contains(&(3, 256)) && settings.contains(&(6, 8192)),
+        "{settings:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_call_too_many_on_a_connection_is_refused_and_the_others_go_on() {
+    let server = start(with(|config| config.limits.streams_per_connection_max = 3)).await;
+    let mut wire = Wire::open(server.grpc_addr()).await;
+    // The heads of four calls whose bodies never come.
+    let head = wire::call_head("/leaseq.v1.QueueService/PutStream", WITH_KEY);
+    for stream in [1, 3, 5, 7] {
+        wire.send(&wire::frame(
+            wire::HEADERS,
+            wire::END_HEADERS,
+            stream,
+            &head,
+        ))
+        .await;
+    }
+    let reset = wire.next_of(wire::RST_STREAM).await.unwrap();
+    assert_eq!(
+        (reset.stream, reset.error_code()),
+        (7, wire::REFUSED_STREAM)
+    );
+}
+
+#[tokio::test]
+async fn headers_over_the_limit_are_refused_and_the_connection_goes_on() {
+    let server = start(config_with_key()).await;
+    let connection = Connection::open(server.grpc_addr()).await;
+    let long = "x".repeat(9000);
+    let (response, _body) = connection
+        .begin(INFO, &[("authkey", KEY), ("long", &long)])
+        .await
+        .unwrap();
+    assert_eq!(response.await.unwrap().status(), 431);
+    assert_eq!(connection.code(HEALTH, &[]).await, Code::Ok);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_and_counted() {
+    let server = start(with(|config| config.limits.connections_max = 2)).await;
+    let first = Connection::open(server.grpc_addr()).await;
+    let second = Connection::open(server.grpc_addr()).await;
+    assert_eq!(first.code(INFO, WITH_KEY).await, Code::Ok);
+    assert_eq!(second.code(INFO, WITH_KEY).await, Code::Ok);
+    Wire::silent(server.grpc_addr()).await.closed().await;
+    assert_eq!(
+        figure(
+            &server,
+            r#"leaseq_limit_refusals_total{limit="limits.connections"}"#
+        )
+        .await,
+        1
+    );
+    // A place that is given back can be taken.
+    drop(first);
+    loop {
+        let mut wire = Wire::open(server.grpc_addr()).await;
+        if wire.next().await.is_some() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_all_places() {
+    let server = start(with(|config| config.limits.connections_per_address_max = 1)).await;
+    let first = Connection::open(server.grpc_addr()).await;
+    assert_eq!(first.code(INFO, WITH_KEY).await, Code::Ok);
+    Wire::silent(server.grpc_addr()).await.closed().await;
+    assert_eq!(
+        figure(
+            &server,
+            r#"leaseq_limit_refusals_total{limit="limits.connections_per_address"}"#
+        )
+        .await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let server = start(with(|config| config.limits.handshake_timeout = SOON)).await;
+    Wire::silent(server.grpc_addr()).await.closed().await;
+    // Half a preface is no better.
+    let mut half = Wire::silent(server.grpc_addr()).await;
+    half.send(&wire::PREFACE[..10]).await;
+    half.closed().await;
+    assert_eq!(
+        figure(
+            &server,
+            r#"leaseq_grpc_connections_closed_total{reason="handshake_timeout"}"#
+        )
+        .await,
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_connection_without_a_call_that_is_let_in_is_sent_away() {
+    let server = start(with(|config| config.limits.first_request_timeout = SOON)).await;
+    let mut idle = Wire::open(server.grpc_addr()).await;
+    assert!(idle.next_of(wire::GOAWAY).await.is_some());
+
+    // A wrong key is no call that is let in.
+    let stranger = Connection::open(server.grpc_addr()).await;
+    let answer = stranger.answer_to_head(INFO, &[("authkey", "wrong")]).await;
+    assert_eq!(answer.code, Code::Unauthenticated);
+    while stranger.is_open().await {
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        figure(
+            &server,
+            r#"leaseq_grpc_connections_closed_total{reason="first_request_timeout"}"#
+        )
+        .await
+            >= 1
+    );
+}
+
+#[tokio::test]
+async fn whoever_showed_a_key_in_time_may_be_idle() {
+    let server = start(with(|config| config.limits.first_request_timeout = SOON)).await;
+    let known = Connection::open(server.grpc_addr()).await;
+    let probe = Connection::open(server.grpc_addr()).await;
+    assert_eq!(known.code(INFO, WITH_KEY).await, Code::Ok);
+    assert_eq!(probe.code(HEALTH, &[]).await, Code::Ok);
+    // The deadline of a later connection has passed, so theirs has.
+    Wire::open(server.grpc_addr()).await.closed().await;
+    assert!(known.is_open().await && probe.is_open().await);
+    assert_eq!(known.code(INFO, WITH_KEY).await, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_browser_is_told_what_this_port_is() {
+    let server = start(config()).await;
+    let mut wire = Wire::silent(server.grpc_addr()).await;
+    wire.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut text = String::new();
+    wire.0.read_to_string(&mut text).await.unwrap();
+    assert!(text.contains("gRPC port"), "{text}");
+}
+
+/// Gives up as many Gets as a connection may have open, again and again, each
+/// burst in one write, as a worker does whose callers time out together.
+async fn give_up_gets(wire: &mut Wire, bursts: u32, streams: u32) -> Option<u32> {
+    let head = wire::call_head(GET, WITH_KEY);
+    let mut stream = 1;
+    for _ in 0..bursts {
+        let mut bytes = Vec::new();
+        for _ in 0..streams {
+            bytes.extend(wire::frame(wire::HEADERS, wire::END_HEADERS, stream, &head));
+            bytes.extend(wire::frame(
+                wire::RST_STREAM,
+                0,
+                stream,
+                &wire::CANCEL.to_be_bytes(),
+            ));
+            stream += 2;
+        }
+        bytes.extend(wire::frame(wire::PING, 0, 0, &[0; 8]));
+        wire.send(&bytes).await;
+        // The answer to the ping says that the server has read the burst.
+        loop {
+            let frame = wire.next().await?;
+            if frame.kind == wire::GOAWAY {
+                return Some(frame.error_code());
+            }
+            if frame.kind == wire::PING && frame.flags == wire::ACK {
+                break;
+            }
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn honest_clients_may_give_up_any_number_of_calls() {
+    let server = start(config_with_key()).await;
+    let mut wire = Wire::open(server.grpc_addr()).await;
+    // 25,600 in all: beyond every limit that is counted over the life of a connection.
+    assert_eq!(give_up_gets(&mut wire, 100, 256).await, None);
+    let fresh = Connection::open(server.grpc_addr()).await;
+    assert_eq!(fresh.code(INFO, WITH_KEY).await, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_flood_of_resets_ends_the_connection() {
+    let server = start(with(|config| config.limits.pending_accept_resets_max = 20)).await;
+    let mut wire = Wire::open(server.grpc_addr()).await;
+    let ended = give_up_gets(&mut wire, 1, 5_000).await;
+    assert_eq!(ended, Some(wire::ENHANCE_YOUR_CALM));
+}
