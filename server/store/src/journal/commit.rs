@@ -205,7 +205,12 @@ impl<D: Disk> Journal<D> {
                 debug_assert_eq!(contents.len(), count_of(&sizes) as usize, "a size for each");
                 contents.iter().for_each(|content| frame.add(content));
             }
-            Carried::Result { result, .. } => {
+            Carried::Result { job, size, result } => {
+                if size == 0
+                    && let Some(blob) = self.index.locate(job)
+                {
+                    self.emptied.insert(job, blob);
+                }
                 frame.add(&Content {
                     headers: Bytes::new(),
                     payload: result.clone(),
