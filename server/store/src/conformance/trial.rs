@@ -17,6 +17,8 @@ use crate::seam::{
 pub struct Trial {
     /// Every batch as it was committed, contents and all; the position is the index.
     batches: Vec<Batch>,
+    /// With which epoch each was committed.
+    epochs: Vec<Epoch>,
     /// How many of them were acknowledged: the others may be missing.
     acknowledged: usize,
     model: Model,
@@ -109,6 +111,9 @@ impl Trial {
             replayed, self.model,
             "what was replayed adds up to what was committed"
         );
+        self.epochs.truncate(next);
+        let last_owner = self.epochs.last().copied().unwrap_or_default();
+        assert!(loaded.epoch > last_owner, "an owner's epoch is its own");
         self.acknowledged = next;
         self.epoch = loaded.epoch;
         // What ended in the last batch was needed by the last owner alone.
@@ -136,6 +141,7 @@ impl Trial {
         let at = self.next();
         take_in(&mut self.model, &mut self.contents, &batch);
         self.batches.push(batch.clone());
+        self.epochs.push(self.epoch);
         let committed = store.commit(self.epoch, at, batch)?;
         assert_eq!(
             committed.next,

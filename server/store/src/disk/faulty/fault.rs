@@ -66,6 +66,21 @@ pub(super) enum Kind {
     Sync,
 }
 
+impl Kind {
+    /// Whether the disk may be another one afterwards.
+    pub(super) fn changes(self) -> bool {
+        match self {
+            Self::Open | Self::List | Self::Len | Self::Read => false,
+            Self::Create
+            | Self::Rename
+            | Self::Remove
+            | Self::SyncDir
+            | Self::Write
+            | Self::Sync => true,
+        }
+    }
+}
+
 /// What becomes of an operation that is not refused at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
