@@ -42,11 +42,15 @@ impl<D: Disk> Journal<D> {
         self.next = Position(self.next.0 + 1);
         let started = Instant::now();
         self.make_durable()?;
+        let sync_time = started.elapsed();
+        // At once when a segment was begun: puts must not eat into it first, and the
+        // report must not say that there is no room when nobody has looked (J5).
+        self.set_space_aside()?;
         self.compaction.note_ledger(&batch.transitions);
         Ok(Committed {
             next: self.next,
             bytes: written,
-            sync_time: started.elapsed(),
+            sync_time,
             report: self.report(),
         })
     }
