@@ -24,6 +24,7 @@ mod live;
 mod load;
 mod open;
 mod options;
+mod renew;
 mod scan;
 mod segment;
 mod sync;
