@@ -1,7 +1,7 @@
 //! A namespace under trial: what was committed to a store, what it acknowledged, and
 //! therefore what it must say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use leaseq_engine::id::JobSeq;
@@ -32,6 +32,8 @@ struct Contents {
     kept: BTreeMap<JobSeq, Content>,
     /// Of jobs that ended in the last batch.
     last: BTreeMap<JobSeq, Content>,
+    /// Jobs whose content in `last` may be gone by now.
+    unclear: BTreeSet<JobSeq>,
 }
 
 impl Trial {
@@ -116,8 +118,7 @@ impl Trial {
         assert!(loaded.epoch > last_owner, "an owner's epoch is its own");
         self.acknowledged = next;
         self.epoch = loaded.epoch;
-        // What ended in the last batch was needed by the last owner alone.
-        self.contents.last.clear();
+        self.contents.let_last_go();
         Ok(loaded)
     }
 
@@ -181,6 +182,7 @@ impl Trial {
     ) -> Result<usize, CommitError> {
         let mut removed = 0;
         for _ in 0..steps_max {
+            self.contents.let_last_go();
             match store.compact()? {
                 Compaction::Idle(_) => break,
                 Compaction::Removed(_) => removed += 1,
@@ -229,7 +231,7 @@ impl Trial {
             assert!(found == expected, "job {} has another content", job.0);
         }
         for gone in (1..self.model.next_job + 2).map(JobSeq) {
-            if self.contents.get(gone).is_none() {
+            if self.contents.must_be_gone(gone) {
                 let answer = store.contents(&[gone]);
                 assert!(
                     matches!(answer, Err(StoreError::NoContent { job }) if job == gone),
@@ -243,13 +245,21 @@ impl Trial {
 }
 
 impl Contents {
-    fn get(&self, job: JobSeq) -> Option<&Content> {
-        self.last.get(&job).or_else(|| self.kept.get(&job))
+    fn must_be_gone(&self, job: JobSeq) -> bool {
+        let known = self.last.contains_key(&job) || self.kept.contains_key(&job);
+        !known && !self.unclear.contains(&job)
+    }
+
+    /// What ended in the last batch may go now.
+    fn let_last_go(&mut self) {
+        self.unclear
+            .extend(std::mem::take(&mut self.last).into_keys());
     }
 
     fn all(&self) -> impl Iterator<Item = (&JobSeq, &Content)> {
-        let not_last = |(job, _): &(&JobSeq, _)| !self.last.contains_key(job);
-        self.last.iter().chain(self.kept.iter().filter(not_last))
+        let sure =
+            |(job, _): &(&JobSeq, _)| !self.last.contains_key(job) && !self.unclear.contains(job);
+        self.last.iter().chain(self.kept.iter().filter(sure))
     }
 
     fn end(&mut self, job: JobSeq) {
@@ -299,6 +309,7 @@ impl Contents {
 
 fn take_in(model: &mut Model, contents: &mut Contents, batch: &Batch) {
     contents.last.clear();
+    contents.unclear.clear();
     for transition in &batch.transitions {
         let known = model.apply(transition, false);
         known.expect("a trial commits what can happen");

@@ -287,11 +287,7 @@ impl Disk for FaultyDisk {
         let (mut state, fate) = self.begin(Kind::SyncDir)?;
         match fate {
             Fate::Done => state.medium.sync_names(),
-            Fate::Cut => {}
-            Fate::Torn => {
-                let State { medium, random, .. } = &mut *state;
-                medium.fail_to_sync_names(random);
-            }
+            Fate::Torn | Fate::Cut => {}
         }
         fate.done(())
     }

@@ -5,9 +5,9 @@ use std::io;
 /// How an operation fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// Any operation: an I/O error. Nothing was done, except that a failed sync may
-    /// have made some of it durable, and the rest never will be: the next sync says
-    /// Ok without it, as Linux does.
+    /// Any operation: an I/O error. Nothing was done, except that a failed sync of a
+    /// file may have made some of it durable, and the rest never will be: the next
+    /// sync says Ok without it, as Linux does.
     Io,
     /// A create or a write: there is no room. Nothing was done.
     NoSpace,
