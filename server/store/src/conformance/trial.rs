@@ -242,6 +242,22 @@ impl Trial {
         }
         Ok(())
     }
+
+    /// Checks that the store gives no wrong content: the right one or an error. Tells
+    /// for how many jobs it gave an error.
+    ///
+    /// # Panics
+    /// When it gives anything else.
+    pub fn check_contents_or_errors(&self, store: &mut dyn Store) -> usize {
+        let mut errors = 0;
+        for (job, expected) in self.contents.all() {
+            match store.contents(&[*job]) {
+                Ok(found) => assert!(found == [expected.clone()], "job {} is wrong", job.0),
+                Err(_) => errors += 1,
+            }
+        }
+        errors
+    }
 }
 
 impl Contents {
