@@ -61,6 +61,7 @@ mod codec;
 mod connect;
 mod error;
 mod get;
+mod health;
 mod incoming;
 mod job;
 #[cfg(feature = "json")]
