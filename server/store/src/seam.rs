@@ -59,7 +59,8 @@ pub trait Store: Send {
     ) -> Result<Committed, CommitError>;
 
     /// The contents of these jobs, in order. A job that ended in the last
-    /// committed batch still has its content; one that ended before has not. A job
+    /// committed batch still has its content, unless `compact` was called since; one
+    /// that ended before has not. A job
     /// that was completed and is kept has its result instead, at once; if the result
     /// is empty, only from the next batch on: a Get that completes what it hands out
     /// still needs what it hands out.

@@ -10,7 +10,7 @@ use leaseq_engine::time::Time;
 use leaseq_engine::transition::{Content, End, Holder, Transition};
 
 use super::{Medium, Trial, Workload, jobs_added};
-use crate::seam::{Batch, CommitError, Epoch, Position, Store, StoreError};
+use crate::seam::{Batch, CommitError, Epoch, Position, Space, Store, StoreError};
 
 /// All of them.
 pub(super) const ALL: [fn(&mut Medium); 12] = [
@@ -120,7 +120,9 @@ fn what_was_committed_comes_back_in_order_and_byte_by_byte(medium: &mut Medium) 
         for _ in 0..60 {
             let batch = workload.next(trial.model());
             seen.extend(batch.transitions.iter().map(discriminant));
-            trial.commit(&mut *store, batch).expect("it is committed");
+            let committed = trial.commit(&mut *store, batch).expect("it is committed");
+            // Puts are refused at once if it says so.
+            assert_eq!(committed.report.space, Space::Enough, "the medium has room");
         }
         trial.check_contents(&mut *store).expect("contents");
     }

@@ -1,7 +1,7 @@
 //! A namespace under trial: what was committed to a store, what it acknowledged, and
 //! therefore what it must say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use leaseq_engine::id::JobSeq;
@@ -17,6 +17,8 @@ use crate::seam::{
 pub struct Trial {
     /// Every batch as it was committed, contents and all; the position is the index.
     batches: Vec<Batch>,
+    /// With which epoch each was committed.
+    epochs: Vec<Epoch>,
     /// How many of them were acknowledged: the others may be missing.
     acknowledged: usize,
     model: Model,
@@ -30,6 +32,8 @@ struct Contents {
     kept: BTreeMap<JobSeq, Content>,
     /// Of jobs that ended in the last batch.
     last: BTreeMap<JobSeq, Content>,
+    /// Jobs whose content in `last` may be gone by now.
+    unclear: BTreeSet<JobSeq>,
 }
 
 impl Trial {
@@ -109,10 +113,12 @@ impl Trial {
             replayed, self.model,
             "what was replayed adds up to what was committed"
         );
+        self.epochs.truncate(next);
+        let last_owner = self.epochs.last().copied().unwrap_or_default();
+        assert!(loaded.epoch > last_owner, "an owner's epoch is its own");
         self.acknowledged = next;
         self.epoch = loaded.epoch;
-        // What ended in the last batch was needed by the last owner alone.
-        self.contents.last.clear();
+        self.contents.let_last_go();
         Ok(loaded)
     }
 
@@ -136,6 +142,7 @@ impl Trial {
         let at = self.next();
         take_in(&mut self.model, &mut self.contents, &batch);
         self.batches.push(batch.clone());
+        self.epochs.push(self.epoch);
         let committed = store.commit(self.epoch, at, batch)?;
         assert_eq!(
             committed.next,
@@ -175,6 +182,7 @@ impl Trial {
     ) -> Result<usize, CommitError> {
         let mut removed = 0;
         for _ in 0..steps_max {
+            self.contents.let_last_go();
             match store.compact()? {
                 Compaction::Idle(_) => break,
                 Compaction::Removed(_) => removed += 1,
@@ -223,7 +231,7 @@ impl Trial {
             assert!(found == expected, "job {} has another content", job.0);
         }
         for gone in (1..self.model.next_job + 2).map(JobSeq) {
-            if self.contents.get(gone).is_none() {
+            if self.contents.must_be_gone(gone) {
                 let answer = store.contents(&[gone]);
                 assert!(
                     matches!(answer, Err(StoreError::NoContent { job }) if job == gone),
@@ -234,16 +242,40 @@ impl Trial {
         }
         Ok(())
     }
+
+    /// Checks that the store gives no wrong content: the right one or an error. Tells
+    /// for how many jobs it gave an error.
+    ///
+    /// # Panics
+    /// When it gives anything else.
+    pub fn check_contents_or_errors(&self, store: &mut dyn Store) -> usize {
+        let mut errors = 0;
+        for (job, expected) in self.contents.all() {
+            match store.contents(&[*job]) {
+                Ok(found) => assert!(found == [expected.clone()], "job {} is wrong", job.0),
+                Err(_) => errors += 1,
+            }
+        }
+        errors
+    }
 }
 
 impl Contents {
-    fn get(&self, job: JobSeq) -> Option<&Content> {
-        self.last.get(&job).or_else(|| self.kept.get(&job))
+    fn must_be_gone(&self, job: JobSeq) -> bool {
+        let known = self.last.contains_key(&job) || self.kept.contains_key(&job);
+        !known && !self.unclear.contains(&job)
+    }
+
+    /// What ended in the last batch may go now.
+    fn let_last_go(&mut self) {
+        self.unclear
+            .extend(std::mem::take(&mut self.last).into_keys());
     }
 
     fn all(&self) -> impl Iterator<Item = (&JobSeq, &Content)> {
-        let not_last = |(job, _): &(&JobSeq, _)| !self.last.contains_key(job);
-        self.last.iter().chain(self.kept.iter().filter(not_last))
+        let sure =
+            |(job, _): &(&JobSeq, _)| !self.last.contains_key(job) && !self.unclear.contains(job);
+        self.last.iter().chain(self.kept.iter().filter(sure))
     }
 
     fn end(&mut self, job: JobSeq) {
@@ -293,6 +325,7 @@ impl Contents {
 
 fn take_in(model: &mut Model, contents: &mut Contents, batch: &Batch) {
     contents.last.clear();
+    contents.unclear.clear();
     for transition in &batch.transitions {
         let known = model.apply(transition, false);
         known.expect("a trial commits what can happen");

@@ -42,6 +42,7 @@ struct State {
     random: Random,
     start: u64,
     capacity: u64,
+    record: Option<Vec<(u64, Medium)>>,
 }
 
 impl Default for FaultyDisk {
@@ -67,6 +68,7 @@ impl FaultyDisk {
             random: Random::new(0),
             start: 0,
             capacity: u64::MAX,
+            record: None,
         })))
     }
 
@@ -79,8 +81,27 @@ impl FaultyDisk {
     #[must_use]
     pub fn fork(&self) -> Self {
         let mut state = lock(&self.state).clone();
+        state.record = None;
         state.medium.close_all();
         Self::over(Arc::new(Mutex::new(state)))
+    }
+
+    /// From now on, keeps the disk as it is before each operation that changes it.
+    pub fn record(&self) {
+        lock(&self.state).record = Some(Vec::new());
+    }
+
+    /// Ends `record`: the disks, each with the number of operations before it.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<(u64, Self)> {
+        let mut state = lock(&self.state);
+        let record = state.record.take().unwrap_or_default();
+        let disk = |(operations, medium)| {
+            let disk = Self::new();
+            lock(&disk.state).medium = medium;
+            (operations, disk.fork())
+        };
+        record.into_iter().map(disk).collect()
     }
 
     /// Cuts the power and starts again: what was synced is there, and what was not
@@ -205,7 +226,18 @@ fn begin(
     if start != state.start {
         return Err(io::Error::other("opened before the machine started again"));
     }
-    let fate = state.faults.next(kind)?;
+    let State {
+        medium,
+        faults,
+        record,
+        ..
+    } = &mut *state;
+    if let Some(record) = record
+        && kind.changes()
+    {
+        record.push((faults.operations.all, medium.clone()));
+    }
+    let fate = faults.next(kind)?;
     Ok((state, fate))
 }
 
@@ -255,11 +287,7 @@ impl Disk for FaultyDisk {
         let (mut state, fate) = self.begin(Kind::SyncDir)?;
         match fate {
             Fate::Done => state.medium.sync_names(),
-            Fate::Cut => {}
-            Fate::Torn => {
-                let State { medium, random, .. } = &mut *state;
-                medium.fail_to_sync_names(random);
-            }
+            Fate::Torn | Fate::Cut => {}
         }
         fate.done(())
     }

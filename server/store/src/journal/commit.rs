@@ -42,11 +42,15 @@ impl<D: Disk> Journal<D> {
         self.next = Position(self.next.0 + 1);
         let started = Instant::now();
         self.make_durable()?;
+        let sync_time = started.elapsed();
+        // At once when a segment was begun: puts must not eat into it first, and the
+        // report must not say that there is no room when nobody has looked (J5).
+        self.set_space_aside()?;
         self.compaction.note_ledger(&batch.transitions);
         Ok(Committed {
             next: self.next,
             bytes: written,
-            sync_time: started.elapsed(),
+            sync_time,
             report: self.report(),
         })
     }
@@ -205,7 +209,12 @@ impl<D: Disk> Journal<D> {
                 debug_assert_eq!(contents.len(), count_of(&sizes) as usize, "a size for each");
                 contents.iter().for_each(|content| frame.add(content));
             }
-            Carried::Result { result, .. } => {
+            Carried::Result { job, size, result } => {
+                if size == 0
+                    && let Some(blob) = self.index.locate(job)
+                {
+                    self.emptied.insert(job, blob);
+                }
                 frame.add(&Content {
                     headers: Bytes::new(),
                     payload: result.clone(),

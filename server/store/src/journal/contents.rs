@@ -95,9 +95,9 @@ impl Cache {
 impl<D: Disk> Journal<D> {
     pub(super) fn read_contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError> {
         let content = |job: &JobSeq| {
-            let blob = self
-                .index
-                .locate(*job)
+            let emptied = self.emptied.get(job).copied();
+            let blob = emptied
+                .or_else(|| self.index.locate(*job))
                 .ok_or(StoreError::NoContent { job: *job })?;
             let bytes = self.read_blob(&blob)?;
             split(&bytes).ok_or_else(|| self.damaged(&blob, "a content shorter than its headers"))

@@ -1,5 +1,6 @@
 //! Starting: reads every segment, cuts a torn end, refuses anything else.
 
+use std::collections::VecDeque;
 use std::io;
 
 use leaseq_engine::time::Time;
@@ -31,6 +32,9 @@ pub(super) struct Progress {
     trimmed: u64,
     /// Batches read so far.
     batches: u64,
+    /// The frames of the last segment that no later one knows to be synced: the
+    /// position and the place of each.
+    unsure: VecDeque<(Position, u64)>,
 }
 
 impl Progress {
@@ -45,6 +49,7 @@ impl Progress {
             trim_awaited: oldest.checked_sub(1).filter(|before| *before > 0),
             trimmed: 0,
             batches: 0,
+            unsure: VecDeque::new(),
         }
     }
 }
@@ -156,6 +161,8 @@ impl<D: Disk> Journal<D> {
             ));
         }
         let number = segment.header.number;
+        // A segment is synced as a whole before the next one begins.
+        progress.unsure.clear();
         let scanned = scan(&segment.file, progress.next, contents, |frame| {
             self.read_frame(number, frame, progress, replay)
                 .map_err(|error| match error {
@@ -200,6 +207,11 @@ impl<D: Disk> Journal<D> {
         let header = &frame.header;
         progress.next = header.next();
         progress.epoch = progress.epoch.max(header.epoch);
+        progress.unsure.push_back((header.position, frame.at));
+        let is_sure = |(position, _): &(Position, u64)| *position < header.durable;
+        while progress.unsure.front().is_some_and(is_sure) {
+            progress.unsure.pop_front();
+        }
         match header.kind {
             Kind::Trim => {
                 let number = frame
@@ -291,10 +303,7 @@ impl<D: Disk> Journal<D> {
         }
         // What was read may still be in the caches of the system alone, if the last
         // owner was killed: from here on it counts as synced.
-        if let Some(last) = self.segments.back() {
-            let (name, file) = (segment::name(last.number), last.file.clone());
-            self.checked("cannot sync", &name, file.sync_data())?;
-        }
+        self.renew(progress.unsure.front().map(|(_, at)| *at))?;
         let synced = self.disk.sync_dir();
         self.checked("cannot sync", "", synced)?;
         if let SyncPolicy::Interval(interval) = self.options.sync {

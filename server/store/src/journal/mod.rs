@@ -24,11 +24,12 @@ mod live;
 mod load;
 mod open;
 mod options;
+mod renew;
 mod scan;
 mod segment;
 mod sync;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 
@@ -40,7 +41,7 @@ pub use self::sync::{SyncPolicy, SyncPolicyError};
 
 use self::compact::CompactionState;
 use self::contents::Cache;
-use self::index::Index;
+use self::index::{Blob, Index};
 use self::segment::Segment;
 use self::sync::Flusher;
 use crate::disk::{Disk, RealDisk};
@@ -65,6 +66,9 @@ pub struct Journal<D: Disk> {
     compaction: CompactionState,
     /// Jobs that ended in the last batch: their contents go with the next.
     ended: Vec<(JobSeq, u64)>,
+    /// What jobs had that were completed without a result in the last batch, and are
+    /// kept: whoever that batch hands them to still needs it.
+    emptied: BTreeMap<JobSeq, Blob>,
     epoch: Epoch,
     next: Position,
     /// Every batch before this was synced.
@@ -96,6 +100,7 @@ impl<D: Disk> Journal<D> {
             cache: Cache::new(options.cache_bytes),
             compaction: CompactionState::default(),
             ended: Vec::new(),
+            emptied: BTreeMap::new(),
             epoch: Epoch::default(),
             next: Position::default(),
             durable: Position::default(),
@@ -157,6 +162,7 @@ impl<D: Disk> Journal<D> {
 
     /// The jobs that ended in the last batch are gone now.
     fn forget_ended(&mut self) {
+        self.emptied.clear();
         for (first, count) in self.ended.drain(..) {
             self.index.remove(first, count);
         }

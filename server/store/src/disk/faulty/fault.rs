@@ -5,9 +5,9 @@ use std::io;
 /// How an operation fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// Any operation: an I/O error. Nothing was done, except that a failed sync may
-    /// have made some of it durable, and the rest never will be: the next sync says
-    /// Ok without it, as Linux does.
+    /// Any operation: an I/O error. Nothing was done, except that a failed sync of a
+    /// file may have made some of it durable, and the rest never will be: the next
+    /// sync says Ok without it, as Linux does.
     Io,
     /// A create or a write: there is no room. Nothing was done.
     NoSpace,
@@ -64,6 +64,21 @@ pub(super) enum Kind {
     Read,
     Write,
     Sync,
+}
+
+impl Kind {
+    /// Whether the disk may be another one afterwards.
+    pub(super) fn changes(self) -> bool {
+        match self {
+            Self::Open | Self::List | Self::Len | Self::Read => false,
+            Self::Create
+            | Self::Rename
+            | Self::Remove
+            | Self::SyncDir
+            | Self::Write
+            | Self::Sync => true,
+        }
+    }
 }
 
 /// What becomes of an operation that is not refused at once.

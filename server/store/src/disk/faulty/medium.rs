@@ -3,7 +3,8 @@
 //! Assumed of a real disk, and no more: a sector of 512 bytes is written whole or not
 //! at all, and holds some state that it had in the cache since the last sync; sectors
 //! go to the disk in any order. Names are changed by a journalling file system: each
-//! change whole or not at all, and in any order between syncs.
+//! change whole or not at all, and in any order between syncs; after a sync of them
+//! failed, it never says that it went well without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -138,11 +139,6 @@ impl Medium {
             change.apply(&mut self.durable);
         }
         self.forget_unreachable();
-    }
-
-    /// A sync failed: some changes are durable, the others never will be.
-    pub(super) fn fail_to_sync_names(&mut self, random: &mut Random) {
-        self.sync_some_names(random);
     }
 
     fn sync_some_names(&mut self, random: &mut Random) {
