@@ -33,7 +33,9 @@ impl Turn<'_> {
             let Some(line) = self.live.line(&queue.name) else {
                 return;
             };
-            let Some(waiter) = line.first() else { return };
+            let Some((place, waiter)) = line.first() else {
+                return;
+            };
             if queue.paused || queue.counts.ready == 0 {
                 return;
             }
@@ -48,6 +50,13 @@ impl Turn<'_> {
                 Waiter::Session(session) => self.serve_session(session, id, &name, part),
                 Waiter::Get(ticket) => self.serve_get(ticket, id, part),
             }
+            // I13: whoever was served has left that place. Without it this would
+            // never end.
+            let still_there = self.live.line(&name).and_then(|line| line.get(place));
+            assert_eq!(
+                still_there, None,
+                "I13: {waiter:?} was served and has not moved"
+            );
         }
     }
 

@@ -161,7 +161,7 @@ mod tests {
         desk.settle(held[0], complete()).unwrap();
         assert_eq!(desk.delivered(1).len(), 1);
 
-        desk.put("large", vec![job("123456789")]);
+        desk.put("large", vec![job("123456789"), job("")]);
         let mut open = desk.open_command(2, &["large"]);
         open.flow.bytes_max = 8;
         desk.open(open).unwrap();

@@ -140,3 +140,150 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::effect::Counts;
+    use crate::testing::{Desk, job, lease_of, name, reject, secs};
+
+    fn page(
+        desk: &mut Desk,
+        state: Option<JobState>,
+        after: Option<JobSeq>,
+        jobs_max: usize,
+    ) -> (Vec<u64>, bool) {
+        let queue = name("q");
+        let read = Read::Jobs {
+            queue,
+            state,
+            after,
+            jobs_max,
+        };
+        match desk.read(read) {
+            Ok(Reply::Jobs { jobs, more }) => (jobs.iter().map(|view| view.job.0).collect(), more),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn jobs_are_listed_in_put_order_whatever_their_state_and_priority() {
+        let mut desk = Desk::new();
+        let mut jobs = vec![job("a"); 6];
+        jobs[1].priority = 7;
+        jobs[4].ready_time = Some(desk.now.after(secs(9)));
+        desk.put("other", vec![job("x")]);
+        desk.put("q", jobs);
+        let grants = desk.get("q", 2); // 3, then 2
+        desk.settle(lease_of(&grants[0]), reject()).unwrap();
+        assert_eq!(
+            page(&mut desk, None, None, 10),
+            (vec![2, 3, 4, 5, 6, 7], false)
+        );
+        assert_eq!(page(&mut desk, None, None, 4), (vec![2, 3, 4, 5], true));
+        assert_eq!(
+            page(&mut desk, None, Some(JobSeq(5)), 4),
+            (vec![6, 7], false)
+        );
+        let of_state = |state| (Some(state), None, 9);
+        let cases = [
+            (of_state(JobState::Ready), vec![4, 5, 7]),
+            (of_state(JobState::Leased), vec![2]),
+            (of_state(JobState::Dead), vec![3]),
+            (of_state(JobState::Scheduled), vec![6]),
+            (of_state(JobState::Completed), vec![]),
+        ];
+        for ((state, after, max), expected) in cases {
+            assert_eq!(
+                page(&mut desk, state, after, max),
+                (expected, false),
+                "{state:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_queue_shows_what_it_holds_and_who_waits() {
+        let mut desk = Desk::new();
+        let first = desk.now;
+        desk.put("q", vec![job("1234"), job("56")]);
+        desk.pass(secs(1));
+        desk.put("q", vec![job("789")]);
+        let view = desk.queue("q");
+        assert_eq!((view.counts.ready, view.bytes, view.waiting), (3, 9, 0));
+        assert_eq!(view.oldest_ready, Some(first));
+        desk.get("q", 2);
+        desk.wait_get("q", 1); // gets the last one
+        desk.wait_get("q", 1);
+        desk.open_with(1, "q", 1);
+        let view = desk.queue("q");
+        let leased = Counts {
+            leased: 3,
+            ..Counts::default()
+        };
+        assert_eq!((view.counts, view.bytes, view.waiting), (leased, 9, 2));
+        assert_eq!(view.oldest_ready, None);
+    }
+
+    #[test]
+    fn queues_come_by_name_a_page_at_a_time_within_the_scope() {
+        let mut desk = Desk::new();
+        for queue in ["b", "a2", "c", "a1", "a3"] {
+            desk.put(queue, vec![job("x")]);
+        }
+        let mut list = |after: Option<&str>| {
+            let read = Read::Queues {
+                after: after.map(name),
+                queues_max: 2,
+            };
+            let scope = Scope::Patterns(["a*".into()].into());
+            let reply = desk.ask(|ticket| Command::Read {
+                ticket,
+                scope,
+                read,
+            });
+            match reply {
+                Ok(Reply::Queues { queues, more }) => {
+                    let names: Vec<_> = queues.iter().map(|q| q.name.to_string()).collect();
+                    (names.join(" "), more)
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(list(None), ("a1 a2".into(), true));
+        assert_eq!(list(Some("a2")), ("a3".into(), false));
+    }
+
+    #[test]
+    fn what_is_out_of_scope_is_refused() {
+        let mut desk = Desk::new();
+        let ids = desk.put("secret", vec![job("x")]);
+        let queue = name("secret");
+        let reads = [
+            Read::Queue {
+                queue: queue.clone(),
+            },
+            Read::Job {
+                job: ids[0],
+                content: true,
+            },
+            Read::Jobs {
+                queue: queue.clone(),
+                state: None,
+                after: None,
+                jobs_max: 1,
+            },
+        ];
+        for read in reads {
+            let scope = Scope::Patterns(["q".into(), "r*".into()].into());
+            let refused = desk.ask(|ticket| Command::Read {
+                ticket,
+                scope,
+                read,
+            });
+            let queue = queue.clone();
+            assert_eq!(refused, Err(Rejection::QueueNotPermitted { queue }));
+        }
+    }
+}

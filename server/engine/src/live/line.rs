@@ -2,37 +2,45 @@
 
 use std::collections::BTreeMap;
 
-/// Who waits, in order. A place is a number that grows and is not used again.
+/// Who waits, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Line<T> {
     places: BTreeMap<u64, T>,
-    next: u64,
+}
+
+/// Gives out places: numbers that grow and are not used again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(u64);
+
+impl Places {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
 }
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
         Self {
             places: BTreeMap::new(),
-            next: 0,
         }
     }
 }
 
 impl<T: Copy> Line<T> {
-    /// Puts someone at the end; returns the place.
-    pub(crate) fn push(&mut self, who: T) -> u64 {
-        let place = self.next;
-        self.next += 1;
+    /// Lets someone stand at a place: the latest one is the end.
+    pub(crate) fn stand(&mut self, place: u64, who: T) {
         self.places.insert(place, who);
-        place
     }
 
     pub(crate) fn remove(&mut self, place: u64) {
         self.places.remove(&place);
     }
 
-    pub(crate) fn first(&self) -> Option<T> {
-        self.places.first_key_value().map(|(_, who)| *who)
+    /// Who is first, and where.
+    pub(crate) fn first(&self) -> Option<(u64, T)> {
+        let (place, who) = self.places.first_key_value()?;
+        Some((*place, *who))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::deadlines::{Deadline, Deadlines};
 use crate::id::{JobSeq, QueueName, SessionId};
-use crate::live::line::Line;
+use crate::live::line::{Line, Places};
 use crate::live::session::Session;
 use crate::live::wait::Waits;
 use crate::time::Time;
@@ -32,6 +32,7 @@ pub(crate) struct Live {
     /// By the name of the queue: workers may come before their queue does. Only
     /// lines in which someone stands are kept.
     lines: FxHashMap<QueueName, Line<Waiter>>,
+    places: Places,
     pub(crate) waits: Waits,
     /// What is known of leases beside what is durable.
     pub(crate) notes: FxHashMap<JobSeq, Note>,
@@ -58,10 +59,15 @@ impl Live {
 
     /// Puts a waiter at the end of the line; returns its place.
     pub(crate) fn stand(&mut self, queue: &QueueName, waiter: Waiter) -> u64 {
-        if let Some(line) = self.lines.get_mut(queue) {
-            return line.push(waiter);
+        let place = self.places.next();
+        match self.lines.get_mut(queue) {
+            Some(line) => line.stand(place, waiter),
+            None => {
+                let line = self.lines.entry(queue.clone()).or_default();
+                line.stand(place, waiter);
+            }
         }
-        self.lines.entry(queue.clone()).or_default().push(waiter)
+        place
     }
 
     /// Takes a waiter out of the line.

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::command::Put;
 use crate::id::{JobSeq, QueueId, QueueName, Ticket};
-use crate::live::line::Line;
+use crate::live::line::{Line, Places};
 use crate::time::Time;
 
 /// A caller that waits.
@@ -53,6 +53,7 @@ pub(crate) struct Waits {
     for_job: FxHashMap<JobSeq, Vec<Ticket>>,
     for_queue: FxHashMap<QueueId, Vec<Ticket>>,
     blocked: FxHashMap<QueueId, Line<Ticket>>,
+    places: Places,
     /// Bytes of the Puts that wait for room.
     blocked_bytes: usize,
 }
@@ -73,7 +74,8 @@ impl Waits {
     /// Puts a Put at the end of the line of those that wait for room.
     pub(crate) fn block(&mut self, queue: QueueId, put: Put, bytes: usize, until: Time) {
         let ticket = put.ticket;
-        let place = self.blocked.entry(queue).or_default().push(ticket);
+        let place = self.places.next();
+        self.blocked.entry(queue).or_default().stand(place, ticket);
         let what = Waiting::Put {
             put,
             queue,
@@ -119,7 +121,7 @@ impl Waits {
 
     /// The Put that waits longest for room in this queue.
     pub(crate) fn first_blocked(&self, queue: QueueId) -> Option<&Put> {
-        let ticket = self.blocked.get(&queue)?.first()?;
+        let (_, ticket) = self.blocked.get(&queue)?.first()?;
         match &self.by_ticket.get(&ticket)?.what {
             Waiting::Put { put, .. } => Some(put),
             Waiting::Get(_) | Waiting::Job(_) | Waiting::Queue { .. } => None,

@@ -208,3 +208,81 @@ impl Sizes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{QueueSettings, RetryPolicy};
+    use std::time::Duration;
+
+    fn settings(priority: i32) -> Arc<JobSettings> {
+        Arc::new(JobSettings {
+            priority,
+            ready_time: None,
+            max_attempts: QueueSettings::default().max_attempts,
+            retry: RetryPolicy::default(),
+            reply_to: None,
+            run_time_max: None,
+            result_retention: Duration::ZERO,
+        })
+    }
+
+    fn uniform(count: u32, size: u32) -> Sizes {
+        Sizes::Uniform { count, size }
+    }
+
+    #[test]
+    fn jobs_that_are_alike_and_follow_share_a_group() {
+        let now = Time::from_millis(5);
+        let mut groups = Groups::default();
+        let mut add = |first, queue, put_time, priority, sizes: Sizes| {
+            groups.add(
+                JobSeq(first),
+                QueueId(queue),
+                put_time,
+                &settings(priority),
+                &sizes,
+            );
+            groups.0.len()
+        };
+        assert_eq!(add(1, 1, now, 0, uniform(10, 4)), 1);
+        assert_eq!(add(11, 1, now, 0, uniform(10, 4)), 1);
+        assert_eq!(
+            add(21, 1, now, 0, uniform(1, 9)),
+            1,
+            "sizes become one each"
+        );
+        assert_eq!(add(22, 2, now, 0, uniform(1, 9)), 2, "another queue");
+        assert_eq!(add(23, 2, now, 1, uniform(1, 9)), 3, "other settings");
+        assert_eq!(
+            add(24, 2, Time::from_millis(6), 1, uniform(1, 9)),
+            4,
+            "another time"
+        );
+        assert_eq!(
+            add(26, 2, Time::from_millis(6), 1, uniform(1, 9)),
+            5,
+            "a gap"
+        );
+        let sizes = [1, 20, 21, 22].map(|seq| groups.get(JobSeq(seq)).unwrap().size(JobSeq(seq)));
+        assert_eq!(sizes, [4, 4, 9, 9]);
+        assert!(groups.get(JobSeq(25)).is_none());
+        assert!(groups.overlaps(JobSeq(25), 2) && !groups.overlaps(JobSeq(25), 1));
+        groups.forget(JobSeq(1), 20);
+        assert!(groups.get(JobSeq(5)).is_some());
+        groups.forget(JobSeq(1), 1);
+        assert!(groups.get(JobSeq(5)).is_none());
+    }
+
+    #[test]
+    fn one_job_that_stays_does_not_keep_many_sizes() {
+        let mut groups = Groups::default();
+        for first in 0..5000 {
+            let sizes = uniform(1, u32::try_from(first % 7).unwrap());
+            let now = Time::from_millis(5);
+            groups.add(JobSeq(1 + first), QueueId(1), now, &settings(0), &sizes);
+        }
+        assert!(groups.iter().all(|group| group.count <= SIZES_EACH_MAX));
+        assert_eq!(groups.0.len(), 5);
+    }
+}

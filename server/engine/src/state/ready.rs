@@ -256,3 +256,74 @@ impl Lane {
         found.extend(returned.take(room).map(|job| Ready { job, tracked: true }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(order: &ReadyOrder) -> Vec<u64> {
+        let mut found = Vec::new();
+        order.front(usize::MAX, &mut found);
+        found.into_iter().map(|ready| ready.job.0).collect()
+    }
+
+    fn runs(order: &ReadyOrder) -> Vec<(u64, u64)> {
+        let lane = order.lanes.get(&0);
+        lane.map_or(Vec::new(), |lane| {
+            lane.runs
+                .iter()
+                .map(|run| (run.first.0, run.count))
+                .collect()
+        })
+    }
+
+    #[test]
+    fn runs_merge_when_nothing_is_between_them() {
+        let mut ready = ReadyOrder::default();
+        ready.add_run(0, JobSeq(10), 5);
+        ready.add_run(0, JobSeq(15), 5);
+        ready.add_run(0, JobSeq(30), 1);
+        // Restated ones come late and are older.
+        ready.add_run(0, JobSeq(1), 2);
+        ready.add_run(0, JobSeq(5), 5);
+        ready.add_run(0, JobSeq(20), 10);
+        assert_eq!(runs(&ready), [(1, 2), (5, 26)]);
+    }
+
+    #[test]
+    fn taking_out_of_a_run_splits_it() {
+        let mut ready = ReadyOrder::default();
+        ready.add_run(0, JobSeq(1), 10);
+        assert!(ready.remove_run(0, JobSeq(4), 2));
+        assert_eq!(runs(&ready), [(1, 3), (6, 5)]);
+        assert!(ready.remove_run(0, JobSeq(1), 1) && ready.remove_run(0, JobSeq(10), 1));
+        assert_eq!(runs(&ready), [(2, 2), (6, 4)]);
+        assert!(ready.remove_run(0, JobSeq(2), 2));
+        assert_eq!(runs(&ready), [(6, 4)]);
+        for (first, count) in [(4, 1), (5, 1), (9, 2), (10, 1)] {
+            assert!(
+                !ready.remove_run(0, JobSeq(first), count),
+                "{first} {count}"
+            );
+        }
+        assert_eq!(ready.run_length_at(0, JobSeq(7)), 3);
+        assert_eq!(ready.run_length_at(0, JobSeq(10)), 0);
+    }
+
+    #[test]
+    fn priority_goes_first_and_what_came_back_has_its_old_place() {
+        let mut ready = ReadyOrder::default();
+        ready.add_run(0, JobSeq(2), 3);
+        ready.add_run(-1, JobSeq(1), 1);
+        ready.add_run(9, JobSeq(20), 1);
+        ready.add_returned(0, JobSeq(7));
+        ready.add_run(0, JobSeq(8), 1);
+        ready.add_returned(0, JobSeq(1));
+        assert_eq!(order(&ready), [20, 1, 2, 3, 4, 7, 8, 1]);
+        assert_eq!(ready.oldest(), Some(JobSeq(1)));
+        assert_eq!(ready.in_put_order(JobSeq(3), 3), [3, 4, 7].map(JobSeq));
+        assert!(ready.remove_returned(0, JobSeq(7)) && !ready.remove_returned(0, JobSeq(8)));
+        assert!(ready.remove_run(9, JobSeq(20), 1));
+        assert_eq!(ready.lanes.len(), 2, "an empty lane goes");
+    }
+}

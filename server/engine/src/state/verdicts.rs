@@ -92,3 +92,29 @@ fn code(kind: VerdictKind) -> u8 {
         VerdictKind::Release => 4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_leases_are_remembered_and_no_others() {
+        let mut verdicts = Verdicts::new(3);
+        verdicts.granted_up_to(LeaseNumber(3));
+        verdicts.remember(LeaseNumber(1), VerdictKind::Fail);
+        verdicts.remember(LeaseNumber(2), VerdictKind::Reject);
+        verdicts.remember(LeaseNumber(9), VerdictKind::Reject); // never granted
+        assert_eq!(verdicts.recall(LeaseNumber(9)), None);
+        assert_eq!(verdicts.recall(LeaseNumber(1)), Some(VerdictKind::Fail));
+        verdicts.granted_up_to(LeaseNumber(5));
+        assert_eq!(verdicts.recall(LeaseNumber(1)), None);
+        assert_eq!(verdicts.recall(LeaseNumber(2)), Some(VerdictKind::Reject));
+        assert_eq!(verdicts.recall(LeaseNumber(4)), None, "not settled yet");
+        // A jump far ahead, as after a restart, leaves nothing of the old round.
+        verdicts.granted_up_to(LeaseNumber(1000));
+        for lease in 0..1001 {
+            assert_eq!(verdicts.recall(LeaseNumber(lease)), None);
+        }
+        assert_eq!(verdicts.bounds(), (LeaseNumber(1000), 3));
+    }
+}

@@ -43,6 +43,8 @@ proptest! {
 
 fn run(ops: &[Op]) {
     let mut runner = Runner::new();
+    // One of the queues is bounded from the start: Puts wait in most runs.
+    runner.run(&Op::Create(2, Some(4)));
     for op in ops {
         runner.run(op);
     }

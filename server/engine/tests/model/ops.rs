@@ -117,7 +117,7 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (0..8usize).prop_map(Op::Abandon),
         3 => (0..12usize).prop_map(Op::Cancel),
         3 => ((0..12usize), 0..9000u64).prop_map(|(job, wait)| Op::WaitJob { job, wait }),
-        2 => ((0..3usize), any::<bool>(), 0..9000u64).prop_map(
+        4 => ((0..3usize), any::<bool>(), 0..9000u64).prop_map(
             |(queue, settled, wait)| Op::WaitQueue { queue, settled, wait }
         ),
         1 => (0..4usize, prop::option::of(1..5u64)).prop_map(|(q, max)| Op::Create(q, max)),
@@ -131,12 +131,16 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (1..9000u64).prop_map(Op::ClockMoved),
         2 => (0..5000u64).prop_map(Op::Restart),
         2 => any::<u8>().prop_map(Op::Trim),
-        1 => prop::bool::weighted(0.1).prop_map(|d| if d { Op::Drain } else { Op::Pass(1) }),
+        1 => prop::bool::weighted(0.3).prop_map(|d| if d { Op::Drain } else { Op::Pass(1) }),
     ]
 }
 
 fn put() -> impl Strategy<Value = PutOp> {
-    let content = (0..3usize, prop::collection::vec(0..40u8, 1..4), -1..2i32);
+    let content = (
+        0..3usize,
+        prop::collection::vec(prop_oneof![1 => Just(0u8), 3 => 0..40u8], 1..4),
+        -1..2i32,
+    );
     let rules = (
         prop::option::weighted(0.2, 1..5000u64),
         prop::option::weighted(0.5, 1..3u32),
