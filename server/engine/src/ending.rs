@@ -33,22 +33,10 @@ impl Turn<'_> {
     /// Completes a leased job: the short way if nothing of it is kept and nobody
     /// is to be told.
     pub(crate) fn complete_with(&mut self, lease: LeaseRef, result: Bytes) {
-        let Some((_, current)) = self.state.leased(lease) else {
-            return;
-        };
-        let current = *current;
-        let Some(group) = self.state.groups.get(lease.job) else {
-            return;
-        };
-        let settings = &group.settings;
-        let short = settings.reply_to.is_none()
-            && settings.result_retention.is_zero()
-            && !self.live.waits.any_for_job(lease.job);
-        if short {
-            let (size, queue) = (group.size(lease.job), group.queue);
+        let group = self.state.groups.get(lease.job);
+        let short = group.is_some_and(|group| is_forgotten(&group.settings));
+        if short && !self.live.waits.any_for_job(lease.job) {
             self.complete(lease);
-            self.let_go(lease.job, &current, size);
-            self.touch(queue);
             return;
         }
         let ending = Ending {
@@ -257,6 +245,11 @@ impl Ending {
             result: Bytes::new(),
         }
     }
+}
+
+/// Whether nothing is left of such a job when it is completed, and nobody is told.
+pub(crate) fn is_forgotten(settings: &JobSettings) -> bool {
+    settings.reply_to.is_none() && settings.result_retention.is_zero()
 }
 
 /// What a job is told: what the Put says, and what the queue says where it does not.

@@ -68,13 +68,16 @@ impl<'a> Turn<'a> {
         self.out.transitions.push(transition);
     }
 
-    /// Completes a job of which nothing is kept. False: its lease does not stand.
+    /// Completes a job of which nothing is kept and nobody has to be told. False:
+    /// its lease does not stand.
     pub(crate) fn complete(&mut self, lease: LeaseRef) -> bool {
-        let completed = self.state.complete(lease);
-        if completed {
-            self.completed.push(lease);
-        }
-        completed
+        let Some(completed) = self.state.complete(lease) else {
+            return false;
+        };
+        self.completed.push(lease);
+        self.let_go(lease.job, &completed.lease, completed.size);
+        self.touch(completed.queue);
+        true
     }
 
     fn write_completed(&mut self) {

@@ -4,13 +4,26 @@ use std::time::Duration;
 
 use crate::command::{Settle, Settlement, Verdict};
 use crate::effect::Reply;
-use crate::ending::{Attempt, Ending};
-use crate::id::{LeaseRef, Scope};
+use crate::ending::{Attempt, Ending, is_forgotten};
+use crate::id::{JobSeq, LeaseRef, Scope};
 use crate::rejection::Rejection;
 use crate::settings::RetryPolicy;
 use crate::state::job::Lease;
 use crate::transition::{End, Requeue, VerdictKind};
 use crate::turn::Turn;
+
+/// Jobs from `first` up to `end` of which nothing is kept when they are completed.
+struct Alike {
+    first: JobSeq,
+    end: JobSeq,
+}
+
+impl Alike {
+    const NONE: Self = Self {
+        first: JobSeq(0),
+        end: JobSeq(0),
+    };
+}
 
 impl Turn<'_> {
     /// Each verdict by itself: one lost lease does not stop the others.
@@ -19,14 +32,45 @@ impl Turn<'_> {
             self.renew(session);
         }
         let mut results = Vec::with_capacity(settle.settlements.len());
+        let mut alike = Alike::NONE;
         for (settlement, salt) in settle.settlements.into_iter().zip(0..) {
             let result = settlement.and_then(|settlement| {
+                if self.complete_alike(&alike, &settlement) {
+                    return Ok(());
+                }
+                alike = self.alike(&settle.scope, settlement.lease.job);
                 let random = mix(settle.random, salt);
                 self.settle_one(&settle.scope, settlement, random)
             });
             results.push(result);
         }
         self.reply(settle.ticket, Ok(Reply::Settled(results)));
+    }
+
+    /// The neighbours of a job that can be completed without another look at what
+    /// they were told and who may touch them.
+    fn alike(&self, scope: &Scope, job: JobSeq) -> Alike {
+        match self.state.groups.get(job) {
+            Some(group)
+                if is_forgotten(&group.settings) && self.permit(scope, group.queue).is_ok() =>
+            {
+                Alike {
+                    first: group.first,
+                    end: group.end(),
+                }
+            }
+            _ => Alike::NONE,
+        }
+    }
+
+    /// Most verdicts are completions of jobs that were put together. False: this
+    /// one has to be looked at.
+    fn complete_alike(&mut self, alike: &Alike, settlement: &Settlement) -> bool {
+        let job = settlement.lease.job;
+        matches!(settlement.verdict, Verdict::Complete { .. })
+            && (alike.first <= job && job < alike.end)
+            && !self.live.waits.any_for_job(job)
+            && self.complete(settlement.lease)
     }
 
     fn settle_one(

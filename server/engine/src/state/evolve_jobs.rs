@@ -132,7 +132,8 @@ impl State {
 
     pub(super) fn complete_all(&mut self, leases: &[LeaseRef], unknown: Unknown) -> Evolved {
         for lease in leases {
-            if !self.complete(*lease) {
+            if self.complete(*lease).is_none() {
+                self.remember_verdict(lease.lease, VerdictKind::Complete);
                 unknown.check(|| format!("{lease:?} was completed without a lease"))?;
             }
         }

@@ -148,17 +148,29 @@ impl Groups {
         self.0.insert(first, group);
     }
 
-    /// Forgets `count` jobs of the group that begins at `first`.
-    pub(crate) fn forget(&mut self, first: JobSeq, count: u32) {
-        let Some(group) = self.0.get_mut(&first) else {
-            return;
-        };
-        // I5: a group knows how many of its jobs are left.
-        assert!(group.live >= count, "I5: more jobs forgotten than known");
-        group.live -= count;
+    /// Forgets a job of this group.
+    pub(crate) fn forget(&mut self, job: JobSeq) {
+        self.forget_after(job, |_| ());
+    }
+
+    /// Forgets a job after a last look at its group: one search for both.
+    pub(crate) fn forget_after<T>(
+        &mut self,
+        job: JobSeq,
+        look: impl FnOnce(&Group) -> T,
+    ) -> Option<T> {
+        let (_, group) = self.0.range_mut(..=job).next_back()?;
+        if !group.contains(job) {
+            return None;
+        }
+        let seen = look(group);
+        // I5: a group knows how many of its jobs are left; the last one takes it along.
+        group.live -= 1;
         if group.live == 0 {
+            let first = group.first;
             self.0.remove(&first);
         }
+        Some(seen)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Group> {
@@ -268,9 +280,11 @@ mod tests {
         assert_eq!(sizes, [4, 4, 9, 9]);
         assert!(groups.get(JobSeq(25)).is_none());
         assert!(groups.overlaps(JobSeq(25), 2) && !groups.overlaps(JobSeq(25), 1));
-        groups.forget(JobSeq(1), 20);
+        for seq in 2..=21 {
+            groups.forget(JobSeq(seq));
+        }
         assert!(groups.get(JobSeq(5)).is_some());
-        groups.forget(JobSeq(1), 1);
+        groups.forget(JobSeq(1));
         assert!(groups.get(JobSeq(5)).is_none());
     }
 

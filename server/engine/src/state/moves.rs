@@ -2,6 +2,7 @@
 //! counts, bytes, indexes, deadlines. Everything that changes where a job is goes
 //! through here.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use crate::id::{JobSeq, LeaseNumber, LeaseRef, QueueId, SessionId};
@@ -15,11 +16,17 @@ use crate::transition::{End, JobState, Sizes, VerdictKind};
 #[must_use]
 pub(crate) struct Detached {
     seq: JobSeq,
-    group: JobSeq,
     queue: QueueId,
     settings: Arc<JobSettings>,
     put_size: u32,
     pub(crate) job: Job,
+}
+
+/// What a job was that is completed and gone.
+pub(crate) struct Completed {
+    pub(crate) lease: Lease,
+    pub(crate) queue: QueueId,
+    pub(crate) size: u32,
 }
 
 impl Detached {
@@ -83,7 +90,6 @@ impl State {
         self.next_job = self.next_job.max(seq.plus(1));
         self.attach(Detached {
             seq,
-            group: seq, // not read: only `forget` does
             queue,
             settings,
             put_size,
@@ -124,7 +130,6 @@ impl State {
         }
         Some(Detached {
             seq,
-            group: group.first,
             queue: group.queue,
             settings: Arc::clone(&group.settings),
             put_size,
@@ -159,7 +164,7 @@ impl State {
 
     /// Nothing of the job is kept.
     pub(crate) fn forget(&mut self, detached: &Detached) {
-        self.groups.forget(detached.group, 1);
+        self.groups.forget(detached.seq);
     }
 
     /// Leases one ready job, or as many as follow it in `jobs` and in its run, and
@@ -209,28 +214,31 @@ impl State {
         true
     }
 
-    /// Forgets a job that is completed. The hot path: nothing of it is kept, so
-    /// no entry is built. False: the lease does not stand.
-    pub(crate) fn complete(&mut self, lease: LeaseRef) -> bool {
-        self.remember_verdict(lease.lease, VerdictKind::Complete);
-        let Some(current) = self.leased(lease).map(|(_, current)| *current) else {
-            return false;
+    /// Forgets a job that is completed: the hot path, as nothing of it is kept.
+    /// `None`: the lease does not stand, and nothing has changed.
+    pub(crate) fn complete(&mut self, lease: LeaseRef) -> Option<Completed> {
+        let Entry::Occupied(entry) = self.jobs.entry(lease.job) else {
+            return None;
         };
-        let Some(group) = self.groups.get(lease.job) else {
-            return false;
-        };
-        let Some(queue) = self.queues.get_mut(group.queue) else {
-            return false;
-        };
-        queue.counts.leased -= 1;
-        queue.bytes -= u64::from(group.size(lease.job));
-        if let Some(job) = self.jobs.remove(&lease.job) {
-            debug_assert_eq!(job.lease().map(|lease| lease.number), Some(current.number));
-            job.drop_deadlines(lease.job, &group.settings, &mut self.deadlines);
+        let current = *entry.get().lease()?;
+        if current.number != lease.lease {
+            return None;
         }
-        let group = group.first;
-        self.groups.forget(group, 1);
-        true
+        let job = entry.remove();
+        let deadlines = &mut self.deadlines;
+        let (queue, size) = self.groups.forget_after(lease.job, |group| {
+            job.drop_deadlines(lease.job, &group.settings, deadlines);
+            (group.queue, group.size(lease.job))
+        })?;
+        let of = self.queues.get_mut(queue)?;
+        of.counts.leased -= 1;
+        of.bytes -= u64::from(size);
+        self.remember_verdict(lease.lease, VerdictKind::Complete);
+        Some(Completed {
+            lease: current,
+            queue,
+            size,
+        })
     }
 
     /// Binds a lease to a session: live-only, never part of a transition.
