@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -106,8 +106,8 @@ impl RunningServer {
 
     /// Ends the server in order: health says NOT_SERVING, nothing more is leased,
     /// sessions are told, waiting calls are answered; what runs gets up to
-    /// `drain_timeout`; then connections are closed and the last batch is made
-    /// durable.
+    /// `drain_timeout`; then the last batch is made durable, what is still open is
+    /// refused, and connections are closed.
     ///
     /// # Errors
     /// When the store failed, before or now.
@@ -121,24 +121,31 @@ impl RunningServer {
         self.parts.shard.drain();
         self.calls_over(due).await;
 
+        // What is still open ends in words: sessions and waiters are told, before the
+        // connections that carry it are closed. While the journal is being read nothing was
+        // acknowledged; waiting for it to read on would help nobody.
+        let ended = if recovering {
+            None
+        } else {
+            Some(self.parts.shard.stop().await)
+        };
         // Only now: a worker that settles by single calls still finds the port open till here.
         self.parts.closing.drain.cancel();
         let hurry = self.hurry.clone();
         tokio::select! {
             _ = &mut self.connections => {}
-            () = sleep_until(due.min(Instant::now() + GOAWAY_TIME)) => {}
+            () = sleep(GOAWAY_TIME) => {}
             () = hurry.cancelled() => {}
         }
         self.parts.closing.abort.cancel();
-        if recovering {
-            // It has acknowledged nothing; waiting for it to read on would help nobody.
-            info!("stopped while the journal was being read");
-            return Ok(());
-        }
-        match self.parts.shard.stop().await {
-            Condition::Failed(reason) => Err(ServeError::StoreFailed(reason)),
-            _ => {
+        match ended {
+            Some(Condition::Failed(reason)) => Err(ServeError::StoreFailed(reason)),
+            Some(_) => {
                 info!("stopped; everything acknowledged is durable");
+                Ok(())
+            }
+            None => {
+                info!("stopped while the journal was being read");
                 Ok(())
             }
         }

@@ -313,9 +313,15 @@ async fn a_delivery_that_no_worker_saw_comes_back_uncounted() {
 async fn a_full_disk_refuses_puts_and_nothing_else() {
     let script = Arc::new(Script::default());
     let shard = serving(&script).await;
-    script.set(|state| state.space = Space::Reserve);
     put(&shard, "last").await.unwrap();
-    assert_eq!(put(&shard, "refused").await.unwrap_err(), Refusal::DiskFull);
+    script.set(|state| state.space = Space::Reserve);
+    // The shard learns of it with a commit: this one, or one that is under way.
+    let refused = loop {
+        if let Err(refused) = put(&shard, "more").await {
+            break refused;
+        }
+    };
+    assert_eq!(refused, Refusal::DiskFull);
     let (_, payload) = got(get(&shard, LONG)).await;
     assert_eq!(&payload[..], b"last");
 }
