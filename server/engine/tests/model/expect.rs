@@ -1,18 +1,18 @@
 //! What a command has to do by itself, before anyone is given what it made
 //! possible: changes the reference and says which answers are due.
 
-use leaseq_engine::command::{Command, Extend, OpenSession, Put, Settle, Verdict};
-use leaseq_engine::effect::{Extension, JobResult, Reply};
+use leaseq_engine::command::Command;
+use leaseq_engine::effect::{JobResult, Reply};
 use leaseq_engine::id::{JobId, JobSeq, LeaseRef, QueueName, SessionId, Ticket};
 use leaseq_engine::rejection::Rejection;
 use leaseq_engine::settings::QueueSettings;
 use leaseq_engine::time::{Duration, Time};
-use leaseq_engine::transition::{End, JobState, Outcome, VerdictKind};
+use leaseq_engine::transition::{End, JobState, Outcome};
 
-use crate::reference::{Back, Due, Reference, Session, State, Wait, Who};
+use crate::reference::{Back, Reference, State, Wait, Who};
 use crate::runner::Runner;
 
-type Answer = Result<Reply, Rejection>;
+pub type Answer = Result<Reply, Rejection>;
 
 /// What has to come out.
 #[derive(Default)]
@@ -190,157 +190,14 @@ impl Reference {
         }
     }
 
-    fn nothing(&self) -> Reply {
+    pub fn nothing(&self) -> Reply {
         Reply::Got {
             grants: Vec::new(),
             expire_time: self.now,
         }
     }
 
-    fn expect_put(&mut self, put: &Put) -> Option<Answer> {
-        match self.may_put(put, true) {
-            Ok(Some(repeat)) => Some(Ok(repeat)),
-            Ok(None) => Some(Ok(self.put(put))),
-            Err(full @ Rejection::QueueFull { .. }) => {
-                let waits = put.until.is_some_and(|until| until > self.now);
-                if !waits || self.never_fits(put) {
-                    return Some(Err(full));
-                }
-                self.waits.push((put.ticket, Wait::Put(put.clone())));
-                None
-            }
-            Err(other) => Some(Err(other)),
-        }
-    }
-
-    fn expect_open(&mut self, open: &OpenSession) -> Answer {
-        if self.draining {
-            return Err(Rejection::Draining);
-        }
-        let session = Session {
-            queues: open.queues.clone(),
-            flow: open.flow,
-            lease_duration: open.lease_duration,
-            grace: open.grace,
-            expire_time: self.now.after(open.lease_duration),
-            draining: false,
-            gone: false,
-        };
-        self.sessions.insert(open.session, session);
-        let mut lost = Vec::new();
-        for held in &open.held {
-            match self.jobs.get_mut(&held.job).map(|job| &mut job.state) {
-                Some(State::Leased(lease))
-                    if lease.number == held.lease.0 && lease.who != Who::Get =>
-                {
-                    lease.who = Who::Session(open.session);
-                    lease.worker = open.worker.to_string();
-                }
-                _ => lost.push(*held),
-            }
-        }
-        Ok(Reply::Opened { lost })
-    }
-
-    fn close(&mut self, id: SessionId) {
-        let now = self.now;
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if !session.gone {
-            session.gone = true;
-            session.expire_time = now.after(session.grace);
-        }
-        if session.expire_time <= now {
-            for seq in self.held(id) {
-                let lost = "the worker's session was lost";
-                self.end_attempt(seq, true, lost, Back::At(Duration::ZERO));
-            }
-        }
-    }
-
-    fn expect_settle(&mut self, settle: &Settle) -> Answer {
-        self.renew(settle.session);
-        let mut results = Vec::new();
-        for settlement in &settle.settlements {
-            results.push(match settlement {
-                Err(refused) => Err(refused.clone()),
-                Ok(settlement) => self.settle_one(settlement.lease, &settlement.verdict),
-            });
-        }
-        Ok(Reply::Settled(results))
-    }
-
-    fn settle_one(&mut self, lease: LeaseRef, verdict: &Verdict) -> Result<(), Rejection> {
-        let kind = match verdict {
-            Verdict::Complete { .. } => VerdictKind::Complete,
-            Verdict::Fail { .. } => VerdictKind::Fail,
-            Verdict::Reject { .. } => VerdictKind::Reject,
-            Verdict::Release { .. } => VerdictKind::Release,
-        };
-        if self.lease(lease).is_none() {
-            return match self.recall(lease) {
-                Some(first) if first == kind => Ok(()),
-                Some(first) => Err(Rejection::AlreadySettled { verdict: first }),
-                None => Err(self.lost(lease)),
-            };
-        }
-        self.remember(lease, kind);
-        let job = &self.jobs[&lease.job];
-        match verdict {
-            Verdict::Complete { result } => self.end(lease.job, End::Completed, "", result),
-            Verdict::Fail { error, retry_delay } => {
-                let back = retry_delay.map_or(Back::Retry, Back::At);
-                self.end_attempt(lease.job, true, error, back);
-            }
-            Verdict::Reject { error } => match job.cancel.clone() {
-                Some(reason) => self.end(lease.job, End::Cancelled, &reason, b""),
-                None => self.end(lease.job, End::Dead, error, b""),
-            },
-            Verdict::Release { delay } => {
-                self.end_attempt(lease.job, false, "", Back::At(*delay));
-            }
-        }
-        Ok(())
-    }
-
-    fn lost(&self, lease: LeaseRef) -> Rejection {
-        let state = self.jobs.get(&lease.job).map(|job| job.job_state());
-        Rejection::LeaseLost { state }
-    }
-
-    fn expect_extend(&mut self, extend: &Extend) -> Answer {
-        self.renew(extend.session);
-        let mut results = Vec::new();
-        for lease in &extend.leases {
-            let lease = *lease.as_ref().unwrap();
-            let Some(current) = self.lease(lease).cloned() else {
-                results.push(Err(self.lost(lease)));
-                continue;
-            };
-            let mut expire_time = self.expire_time(&current);
-            if current.who == Who::Get {
-                let asked = extend.lease_duration.unwrap_or(current.duration);
-                expire_time = expire_time.max(self.now.after(asked));
-            }
-            let job = self.jobs.get_mut(&lease.job).unwrap();
-            if let State::Leased(current) = &mut job.state {
-                if current.who == Who::Get {
-                    current.expire_time = expire_time;
-                }
-                if !extend.progress.is_empty() {
-                    current.progress = extend.progress.to_string();
-                }
-            }
-            results.push(Ok(Extension {
-                expire_time,
-                cancel_requested: job.cancel.is_some(),
-            }));
-        }
-        Ok(Reply::Extended(results))
-    }
-
-    fn by_id(&self, id: JobId) -> Result<JobSeq, Rejection> {
+    pub fn by_id(&self, id: JobId) -> Result<JobSeq, Rejection> {
         let found = self.jobs.keys().find(|seq| self.id(**seq) == id);
         found.copied().ok_or(Rejection::JobNotFound { job: id })
     }
@@ -363,7 +220,7 @@ impl Reference {
         }
     }
 
-    fn ask(&self, seq: JobSeq, must: bool, expected: &mut Expected) {
+    pub fn ask(&self, seq: JobSeq, must: bool, expected: &mut Expected) {
         if let State::Leased(lease) = &self.jobs[&seq].state
             && let Who::Session(session) = lease.who
             && !self.sessions[&session].gone
@@ -507,70 +364,6 @@ impl Reference {
             Wait::Put(_) => Err(why_not_put),
             Wait::Job(seq, _) => Ok(self.job_now(*seq)),
             Wait::Queue(queue, settled, _) => Ok(self.queue_now(queue, *settled)),
-        }
-    }
-
-    fn expect_tick(&mut self, expected: &mut Expected) {
-        let run_times: Vec<_> = self.due().into_iter().map(|(_, due)| due).collect();
-        for (_, due) in self.due() {
-            match due {
-                Due::Ready(seq) => self.jobs.get_mut(&seq).unwrap().state = State::Ready,
-                Due::Forget(seq) => drop(self.jobs.remove(&seq)),
-                Due::Expire(seq) | Due::RunTime(seq) => {
-                    let job = self.jobs.get(&seq);
-                    let Some(State::Leased(lease)) = job.map(|job| &job.state) else {
-                        continue;
-                    };
-                    let by_run_time = run_times.contains(&Due::RunTime(seq));
-                    let by_lease = run_times.contains(&Due::Expire(seq));
-                    let lost = match lease.who {
-                        Who::Get => "the lease expired",
-                        _ => "the worker's session was lost",
-                    };
-                    // Which of both comes first when a Tick is late is the engine's
-                    // choice.
-                    let passed = "max_run_time has passed";
-                    let given = self.errors.get(&seq).cloned().unwrap_or_default();
-                    let error = match (by_lease, by_run_time) {
-                        (true, true) if given == passed => passed,
-                        (true, _) => lost,
-                        (false, _) => passed,
-                    };
-                    if by_run_time {
-                        self.ask(seq, !by_lease, expected);
-                    }
-                    self.end_attempt(seq, true, error, Back::At(Duration::ZERO));
-                }
-                Due::Session(id) => {
-                    let session = self.sessions.get_mut(&id).unwrap();
-                    if !session.gone {
-                        expected.expired.push(id);
-                    }
-                    self.sessions.remove(&id);
-                }
-                Due::Wait(ticket) => {
-                    let Some(at) = self.waits.iter().position(|(other, _)| *other == ticket) else {
-                        continue;
-                    };
-                    let (_, wait) = self.waits.remove(at);
-                    let answer = self.wait_over(&wait);
-                    expected.replies.push((ticket, answer));
-                }
-            }
-        }
-    }
-
-    /// What a WaitJob or WaitQueue sees in a Tick that does more depends on the
-    /// order.
-    fn wait_over(&self, wait: &Wait) -> Option<Answer> {
-        match wait {
-            Wait::Get(_) => Some(Ok(self.nothing())),
-            Wait::Put(put) => {
-                let queue = put.queue.clone();
-                let jobs_max = self.queues[&queue].settings.jobs_max.unwrap_or(0);
-                Some(Err(Rejection::QueueFull { queue, jobs_max }))
-            }
-            Wait::Job(..) | Wait::Queue(..) => None,
         }
     }
 }

@@ -14,9 +14,14 @@
 )]
 
 mod audit;
+mod commands;
+mod crash;
 mod expect;
+mod expect_leases;
+mod expect_tick;
 mod ops;
 mod reference;
+mod rules;
 mod runner;
 
 use proptest::prelude::*;

@@ -1,0 +1,140 @@
+//! Crashes and compaction: what is durable stays, what is not goes.
+
+use std::time::Duration;
+
+use leaseq_engine::command::Command;
+use leaseq_engine::effect::Effect;
+use leaseq_engine::id::JobSeq;
+use leaseq_engine::transition::{Transition, VerdictKind};
+use leaseq_engine::{Engine, Output};
+
+use crate::reference::{Reference, State, Who};
+use crate::runner::Runner;
+
+impl Runner {
+    pub fn restart(&mut self, down: Duration) {
+        let mut engine = Engine::new(self.config.clone());
+        for transition in &self.journal {
+            engine.restore(transition, self.trimmed).unwrap();
+        }
+        let mut out = Output::default();
+        let last = self.model.now;
+        self.model.now = last.after(down);
+        engine.restored(last, self.model.now, &mut out);
+        if let Err(violation) = engine.check_invariants() {
+            panic!("after a restart: {violation}");
+        }
+        assert_eq!(engine.identity().unwrap().1, [9; 16]);
+        self.journal.append(&mut out.transitions);
+        self.engine = engine;
+        self.model.restart(down);
+    }
+
+    /// Drops the first part of the journal after everything in it that is still
+    /// alive was restated, as the store does.
+    pub fn trim(&mut self, part: u8) {
+        let cut = self.journal.len() * usize::from(part) / 256;
+        let jobs = self.homes_before(cut);
+        let effects = self.apply(Command::RestateJobs { jobs });
+        assert_eq!(effects, []);
+        let mut from = Some(0);
+        while let Some(at) = from {
+            let effects = self.apply(Command::RestateLedger { from: at });
+            let [Effect::LedgerRestated { next }] = effects[..] else {
+                panic!("{effects:?}");
+            };
+            from = next;
+        }
+        self.compare();
+        self.journal.drain(..cut);
+        self.trimmed |= cut > 0;
+        // Verdicts are not restated: those in the dropped part are forgotten.
+        self.model.verdicts = self.verdicts_in_journal();
+    }
+
+    /// The jobs whose last whole record is before `cut`.
+    pub fn homes_before(&self, cut: usize) -> Vec<JobSeq> {
+        let mut homes = std::collections::BTreeMap::new();
+        for (at, transition) in self.journal.iter().enumerate() {
+            let (first, count) = match transition {
+                Transition::JobsAdded { first, sizes, .. }
+                | Transition::JobsRestated { first, sizes, .. } => (*first, sizes.count()),
+                Transition::OutcomeAdded { job, .. } => (*job, 1),
+                Transition::JobRestated(restated) => (restated.job, 1),
+                _ => continue,
+            };
+            for n in 0..u64::from(count) {
+                homes.insert(first.plus(n), at);
+            }
+        }
+        homes.retain(|_, at| *at < cut);
+        homes.into_keys().collect()
+    }
+
+    pub fn verdicts_in_journal(&self) -> std::collections::BTreeMap<u64, VerdictKind> {
+        use leaseq_engine::transition::Requeue;
+        let mut found = std::collections::BTreeMap::new();
+        for transition in &self.journal {
+            match transition {
+                Transition::JobsCompleted { leases } => found.extend(
+                    leases
+                        .iter()
+                        .map(|lease| (lease.lease.0, VerdictKind::Complete)),
+                ),
+                Transition::JobEnded {
+                    lease: Some(lease),
+                    verdict: Some(kind),
+                    ..
+                } => drop(found.insert(lease.0, *kind)),
+                Transition::JobRequeued {
+                    lease: Some(lease),
+                    how,
+                    ..
+                } => {
+                    let kind = match how {
+                        Requeue::Failed => VerdictKind::Fail,
+                        Requeue::Released => VerdictKind::Release,
+                        _ => continue,
+                    };
+                    found.insert(lease.0, kind);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+impl Reference {
+    /// What a restart does to what is not durable.
+    pub fn restart(&mut self, down: Duration) {
+        self.move_leases(down);
+        self.sessions.clear();
+        self.waits.clear();
+        self.draining = false;
+        for job in self.jobs.values_mut() {
+            if let State::Leased(lease) = &mut job.state {
+                lease.worker.clear();
+                lease.progress.clear();
+                if lease.who != Who::Get {
+                    lease.who = Who::Orphan(self.now.after(lease.duration));
+                }
+            }
+        }
+    }
+
+    pub fn move_leases(&mut self, by: Duration) {
+        for job in self.jobs.values_mut() {
+            if let State::Leased(lease) = &mut job.state {
+                lease.grant_time = lease.grant_time.after(by);
+                lease.expire_time = lease.expire_time.after(by);
+                if let Who::Orphan(until) = &mut lease.who {
+                    *until = until.after(by);
+                }
+            }
+        }
+        for session in self.sessions.values_mut() {
+            session.expire_time = session.expire_time.after(by);
+        }
+    }
+}
