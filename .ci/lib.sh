@@ -11,7 +11,7 @@ mkdir -p "$TOOLS"
 # shellcheck disable=SC2034 # used by those who source this
 BUF_VERSION=1.75.0
 # shellcheck disable=SC2034
-GRPCURL_VERSION=v1.9.3
+GRPCURL_VERSION=v1.9.4
 
 say() { printf '== %s\n' "$*"; }
 
@@ -39,8 +39,12 @@ apt_need() {
     command -v "$command" >/dev/null || fail "$command is still missing after installing $*"
 }
 
-# The release binary, built if it is not there or older than the source.
+# The release binary, built if it is not there or older than the source; or USE_BINARY as it is.
 release_binary() {
+    if [ -n "${USE_BINARY:-}" ]; then
+        realpath "$USE_BINARY"
+        return
+    fi
     cargo build --release --quiet -p leaseq
     echo "$TARGET/release/leaseq"
 }

@@ -29,8 +29,9 @@ for _ in range(JOBS):
     print(f"Put task {n}...", flush=True)
     job = job_pb2.NewJob(payload=str(n).encode(), reply_to="result_queue")
     # With a request_id the call may be repeated: the job is put once.
-    request = queue_service_pb2.PutRequest(queue="task_queue", jobs=[job], request_id=str(uuid.uuid4()))
-    call(leaseq.Put, request)
+    request_id = str(uuid.uuid4())
+    put = queue_service_pb2.PutRequest(queue="task_queue", jobs=[job], request_id=request_id)
+    call(leaseq.Put, put)
 
 print("Try get results...", flush=True)
 collected = 0

@@ -17,11 +17,14 @@ HERE = pathlib.Path(__file__).parent
 class Origin(LeaseqTest):
     def setUp(self):
         super().setUp()
-        # Both programs name their queues themselves, as the origin's do: start without them.
-        queues = self.call(self.admin.ListQueues, admin_service_pb2.ListQueuesRequest()).queues
-        for queue in {"task_queue", "result_queue"} & {queue.name for queue in queues}:
-            request = admin_service_pb2.DeleteQueueRequest(queue=queue, force=True)
-            self.call(self.admin.DeleteQueue, request)
+        # Both programs name their queues themselves, as the origin's do: each test empties them.
+        there = self.call(self.admin.ListQueues, admin_service_pb2.ListQueuesRequest()).queues
+        for name in ("task_queue", "result_queue"):
+            if name in [queue.name for queue in there]:
+                request = admin_service_pb2.DeleteQueueRequest(queue=name, force=True)
+                self.call(self.admin.DeleteQueue, request)
+            queue = admin_service_pb2.Queue(name=name)
+            self.call(self.admin.CreateQueue, admin_service_pb2.CreateQueueRequest(queue=queue))
 
     def start(self, program, **environment):
         process = subprocess.Popen(
