@@ -152,29 +152,19 @@ impl<'a> Turn<'a> {
         self.state.give_memory_back();
     }
 
-    /// A session with room stands in its lines; those that have jobs are looked at,
-    /// beginning with the queue that comes after the one served last.
+    /// A session with room stands in its lines; those where it did not stand before
+    /// may have jobs for it.
     fn stand_in_line(&mut self, id: SessionId) {
-        self.live.stand_session(id);
-        let Some(session) = self.live.sessions.get(&id) else {
-            return;
-        };
-        let (after, before) = session
-            .queues
-            .split_at_checked(session.turn)
-            .map_or((&[][..], &session.queues[..]), |(b, a)| (b, a));
-        let with_jobs: Vec<_> = before
-            .iter()
-            .chain(after)
-            .filter(|spot| spot.place.is_some())
-            .filter_map(|spot| self.state.queues.named(&spot.queue))
-            .filter(|(_, queue)| queue.counts.ready > 0 && !queue.paused)
-            .map(|(id, _)| id)
-            .collect();
+        let stood = self.live.stand_session(id);
         // `finish` takes the last one first.
-        for queue in with_jobs.into_iter().rev() {
-            self.touched.retain(|other| *other != queue);
-            self.touched.push(queue);
+        for name in stood.iter().rev() {
+            let Some((queue, of)) = self.state.queues.named(name) else {
+                continue;
+            };
+            if of.counts.ready > 0 && !of.paused {
+                self.touched.retain(|other| *other != queue);
+                self.touched.push(queue);
+            }
         }
     }
 }

@@ -30,6 +30,9 @@ impl Turn<'_> {
         let Some(session) = self.live.sessions.get_mut(&id) else {
             return;
         };
+        if session.is_open() {
+            self.live.sessions_open -= 1;
+        }
         session.standing = Standing::Gone;
         if session.held.is_empty() {
             self.live.forget_session(id);

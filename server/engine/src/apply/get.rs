@@ -1,10 +1,11 @@
 //! Get: leases jobs of one queue, waiting for the first if need be.
 
 use crate::command::Get;
+use crate::deadlines::Deadline;
 use crate::effect::Reply;
 use crate::id::Ticket;
 use crate::live::Waiter;
-use crate::live::wait::{Waiting, WaitingGet};
+use crate::live::wait::{Wait, Waiting, WaitingGet};
 use crate::rejection::Rejection;
 use crate::turn::Turn;
 
@@ -28,14 +29,21 @@ impl Turn<'_> {
             auto_complete: get.auto_complete,
             worker: get.worker,
         };
-        let until_or_now = until.unwrap_or(self.now);
-        self.wait(ticket, until_or_now, Waiting::Get(waiting));
+        let wait = Wait {
+            until: until.unwrap_or(self.now),
+            what: Waiting::Get(waiting),
+        };
+        self.live.waits.insert(ticket, wait);
         if let Some(queue) = queue {
             self.match_queue(queue);
             self.touch(queue); // someone may wait until it is empty
         }
         if self.live.waits.get(ticket).is_none() {
             return;
+        }
+        // Most Gets never come here: only now it needs a deadline.
+        if let Some(until) = until {
+            self.live.deadlines.insert(until, Deadline::Wait(ticket));
         }
         let refused: Option<Rejection> = until.and_then(|_| has_room.err());
         if until.is_none() || refused.is_some() {

@@ -34,6 +34,7 @@ impl Turn<'_> {
             turn: 0,
         };
         self.live.sessions.insert(id, session);
+        self.live.sessions_open += 1;
         self.renew(id);
         let mut lost = Vec::new();
         for lease in open.held {
@@ -75,8 +76,7 @@ impl Turn<'_> {
         if self.live.sessions.contains_key(&id) {
             return Err(Rejection::SessionNotFound);
         }
-        let open = self.live.sessions.values().filter(|s| s.is_open()).count();
-        if open >= self.config.sessions_max {
+        if self.live.sessions_open >= self.config.sessions_max {
             return Err(limit_reached("sessions_max", self.config.sessions_max));
         }
         Ok(())

@@ -145,7 +145,9 @@ impl Turn<'_> {
             let queue = put.queue;
             return self.reply(ticket, Err(Rejection::QueueFull { queue, jobs_max }));
         };
-        let bytes = usize::try_from(total_size(&put)).unwrap_or(usize::MAX);
+        // Jobs without content take memory too.
+        let content = usize::try_from(total_size(&put)).unwrap_or(usize::MAX);
+        let bytes = content.saturating_add(size_of::<NewJob>() * put.jobs.len());
         let bytes_all = self.live.waits.blocked_bytes().saturating_add(bytes);
         let bytes_max = self.config.blocked_bytes_max;
         let may_wait = match self.room_to_wait() {
@@ -414,7 +416,7 @@ mod tests {
     #[test]
     fn waiting_puts_are_bounded_in_bytes() {
         let mut desk = Desk::with(EngineConfig {
-            blocked_bytes_max: 5,
+            blocked_bytes_max: 5 + size_of::<NewJob>(),
             queue_defaults: QueueSettings {
                 jobs_max: Some(1),
                 ..QueueSettings::default()
@@ -428,11 +430,11 @@ mod tests {
         assert_eq!(desk.send_put(put), None);
         let mut put = desk.put_command("q", vec![job("12")]);
         put.until = until;
-        let limit = Rejection::LimitReached {
-            limit: "blocked_bytes_max",
-            max: 5,
+        let refused = desk.send_put(put);
+        let Some(Err(Rejection::LimitReached { limit, .. })) = refused else {
+            panic!("{refused:?}");
         };
-        assert_eq!(desk.send_put(put), Some(Err(limit)));
+        assert_eq!(limit, "blocked_bytes_max");
     }
 
     #[test]

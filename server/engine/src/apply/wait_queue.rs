@@ -36,16 +36,17 @@ impl Turn<'_> {
 
     /// Answers those whose queue is as they waited for.
     pub(crate) fn answer_queue_waits(&mut self, queue: QueueId) {
-        for ticket in self.live.waits.for_queue(queue) {
-            let Some(wait) = self.live.waits.get(ticket) else {
+        if !self.live.waits.any_for_queue() {
+            return;
+        }
+        for settled in [false, true] {
+            let (counts, done) = self.queue_waited(Some(queue), settled);
+            if !done {
                 continue;
-            };
-            if let Waiting::Queue { settled, .. } = wait.what {
-                let (counts, done) = self.queue_waited(Some(queue), settled);
-                if done {
-                    self.stop_waiting(ticket);
-                    self.reply(ticket, Ok(Reply::QueueWaited { done, counts }));
-                }
+            }
+            for ticket in self.live.waits.for_queue(queue, settled) {
+                self.stop_waiting(ticket);
+                self.reply(ticket, Ok(Reply::QueueWaited { done, counts }));
             }
         }
     }

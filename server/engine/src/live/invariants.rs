@@ -26,6 +26,13 @@ impl Live {
             deadlines += 1;
             standing += session.queues.iter().filter(|s| s.place.is_some()).count();
         }
+        let open = self.sessions.values().filter(|s| s.is_open()).count();
+        if open != self.sessions_open {
+            return Err(format!(
+                "I7: {open} sessions open, not {}",
+                self.sessions_open
+            ));
+        }
         for ticket in self.waits.tickets() {
             let Some(wait) = self.waits.get(ticket) else {
                 continue;

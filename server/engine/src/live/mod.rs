@@ -29,6 +29,8 @@ pub(crate) enum Waiter {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
     pub(crate) sessions: FxHashMap<SessionId, Session>,
+    /// How many of them have a stream.
+    pub(crate) sessions_open: usize,
     /// By the name of the queue: workers may come before their queue does. Only
     /// lines in which someone stands are kept.
     lines: FxHashMap<QueueName, Line<Waiter>>,
@@ -90,28 +92,30 @@ impl Live {
         self.lines.iter()
     }
 
-    /// Puts the session, if it can take more, into the lines it does not stand in.
-    pub(crate) fn stand_session(&mut self, id: SessionId) {
+    /// Puts the session, if it can take more, into the lines it does not stand in;
+    /// says in which of its queues, the one after that served last first.
+    pub(crate) fn stand_session(&mut self, id: SessionId) -> Vec<QueueName> {
         let Some(session) = self.sessions.get(&id) else {
-            return;
+            return Vec::new();
         };
         if self.draining || !session.can_take_more() {
-            return;
+            return Vec::new();
         }
-        for at in 0..session.queues.len() {
-            let spot = self.sessions.get(&id).and_then(|s| s.queues.get(at));
-            let Some(name) = spot.filter(|s| s.place.is_none()).map(|s| s.queue.clone()) else {
-                continue;
-            };
-            let place = self.stand(&name, Waiter::Session(id));
-            if let Some(spot) = self
-                .sessions
-                .get_mut(&id)
-                .and_then(|s| s.queues.get_mut(at))
-            {
+        let turn = session.turn;
+        let spots = session.queues.iter().enumerate();
+        let mut missing: Vec<_> = spots
+            .filter(|(_, spot)| spot.place.is_none())
+            .map(|(at, spot)| (at, spot.queue.clone()))
+            .collect();
+        missing.sort_by_key(|(at, _)| (*at < turn, *at));
+        for (at, queue) in &missing {
+            let place = self.stand(queue, Waiter::Session(id));
+            let session = self.sessions.get_mut(&id);
+            if let Some(spot) = session.and_then(|session| session.queues.get_mut(*at)) {
                 spot.place = Some(place);
             }
         }
+        missing.into_iter().map(|(_, queue)| queue).collect()
     }
 
     /// Takes the session out of every line, or out of that of one queue.

@@ -1,5 +1,6 @@
 //! Callers that wait for an answer.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -50,8 +51,9 @@ pub(crate) struct WaitingGet {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waits {
     by_ticket: FxHashMap<Ticket, Wait>,
-    for_job: FxHashMap<JobSeq, Vec<Ticket>>,
-    for_queue: FxHashMap<QueueId, Vec<Ticket>>,
+    for_job: FxHashMap<JobSeq, BTreeSet<Ticket>>,
+    /// By queue and by whether leased jobs count too.
+    for_queue: FxHashMap<(QueueId, bool), BTreeSet<Ticket>>,
     blocked: FxHashMap<QueueId, Line<Ticket>>,
     places: Places,
     /// Bytes of the Puts that wait for room.
@@ -89,8 +91,13 @@ impl Waits {
         match &wait.what {
             Waiting::Get(_) => {}
             Waiting::Put { bytes, .. } => self.blocked_bytes += bytes,
-            Waiting::Job(job) => self.for_job.entry(*job).or_default().push(ticket),
-            Waiting::Queue { queue, .. } => self.for_queue.entry(*queue).or_default().push(ticket),
+            Waiting::Job(job) => {
+                self.for_job.entry(*job).or_default().insert(ticket);
+            }
+            Waiting::Queue { queue, settled } => {
+                let index = self.for_queue.entry((*queue, *settled));
+                index.or_default().insert(ticket);
+            }
         }
         self.by_ticket.insert(ticket, wait);
     }
@@ -114,7 +121,9 @@ impl Waits {
                 }
             }
             Waiting::Job(job) => remove_from(&mut self.for_job, job, ticket),
-            Waiting::Queue { queue, .. } => remove_from(&mut self.for_queue, queue, ticket),
+            Waiting::Queue { queue, settled } => {
+                remove_from(&mut self.for_queue, &(*queue, *settled), ticket);
+            }
         }
         Some(wait)
     }
@@ -134,14 +143,17 @@ impl Waits {
     }
 
     pub(crate) fn for_job(&self, job: JobSeq) -> Vec<Ticket> {
-        self.for_job.get(&job).cloned().unwrap_or_default()
+        let tickets = self.for_job.get(&job);
+        tickets.into_iter().flatten().copied().collect()
     }
 
-    pub(crate) fn for_queue(&self, queue: QueueId) -> Vec<Ticket> {
-        if self.for_queue.is_empty() {
-            return Vec::new();
-        }
-        self.for_queue.get(&queue).cloned().unwrap_or_default()
+    pub(crate) fn any_for_queue(&self) -> bool {
+        !self.for_queue.is_empty()
+    }
+
+    pub(crate) fn for_queue(&self, queue: QueueId, settled: bool) -> Vec<Ticket> {
+        let tickets = self.for_queue.get(&(queue, settled));
+        tickets.into_iter().flatten().copied().collect()
     }
 
     /// All of them, in order.
@@ -173,9 +185,9 @@ impl Waits {
                     jobs += 1;
                     self.for_job(*job).contains(ticket)
                 }
-                Waiting::Queue { queue, .. } => {
+                Waiting::Queue { queue, settled } => {
                     queues += 1;
-                    self.for_queue(*queue).contains(ticket)
+                    self.for_queue(*queue, *settled).contains(ticket)
                 }
             };
             if !right {
@@ -183,8 +195,8 @@ impl Waits {
             }
         }
         let indexed = (
-            self.for_job.values().map(Vec::len).sum::<usize>(),
-            self.for_queue.values().map(Vec::len).sum::<usize>(),
+            self.for_job.values().map(BTreeSet::len).sum::<usize>(),
+            self.for_queue.values().map(BTreeSet::len).sum::<usize>(),
             self.blocked.values().map(Line::len).sum::<usize>(),
         );
         if indexed != (jobs, queues, puts) || bytes != self.blocked_bytes {
@@ -197,12 +209,12 @@ impl Waits {
 }
 
 fn remove_from<K: Eq + std::hash::Hash>(
-    index: &mut FxHashMap<K, Vec<Ticket>>,
+    index: &mut FxHashMap<K, BTreeSet<Ticket>>,
     key: &K,
     ticket: Ticket,
 ) {
     if let Some(tickets) = index.get_mut(key) {
-        tickets.retain(|other| *other != ticket);
+        tickets.remove(&ticket);
         if tickets.is_empty() {
             index.remove(key);
         }
