@@ -7,12 +7,14 @@ use tokio::net::TcpStream;
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 
+pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 pub const ACK: u8 = 1;
 
@@ -97,6 +99,22 @@ impl Wire {
     /// Sends bytes; whether the server still reads them does not matter.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes).await;
+    }
+
+    /// Sends bytes and waits until the server has read them. `Err`: it has ended the
+    /// connection, with this code.
+    pub async fn send_and_ping(&mut self, bytes: &[u8]) -> Result<(), u32> {
+        self.send(bytes).await;
+        self.send(&frame(PING, 0, 0, &[0; 8])).await;
+        loop {
+            let frame = self.next().await.expect("GOAWAY comes before the end");
+            if frame.kind == GOAWAY {
+                return Err(frame.error_code());
+            }
+            if frame.kind == PING && frame.flags == ACK {
+                return Ok(());
+            }
+        }
     }
 
     /// The next frame; `None`: the connection is closed.

@@ -1,0 +1,119 @@
+//! The admin port: what is there, and who may look.
+
+mod support;
+
+use leaseq_proto::v1::{NewJob, PutRequest};
+use leaseq_server::RunningServer;
+use leaseq_server::config::Config;
+use support::{Connection, KEY, config_with_key, page, start};
+use tonic::Code;
+
+const PUT: &str = "/leaseq.v1.QueueService/Put";
+const WITH_KEY: &[(&str, &str)] = &[("authkey", KEY)];
+
+async fn start_with(edit: impl FnOnce(&mut Config)) -> RunningServer {
+    let mut config = config_with_key();
+    config.admin_listen = Some("127.0.0.1:0".parse().unwrap());
+    edit(&mut config);
+    start(config).await
+}
+
+async fn put(server: &RunningServer, queue: &str, jobs: usize) {
+    let connection = Connection::open(server.grpc_addr()).await;
+    let request = PutRequest {
+        queue: queue.to_owned(),
+        jobs: vec![NewJob::default(); jobs],
+        ..PutRequest::default()
+    };
+    let (_, answer) = connection.call(PUT, WITH_KEY, request).await;
+    assert_eq!(answer.code, Code::Ok, "{answer:?}");
+}
+
+#[tokio::test]
+async fn metrics_tell_of_queues_calls_limits_and_the_store() {
+    let server = start_with(|_| {}).await;
+    put(&server, "mail", 3).await;
+    let admin = server.admin_addr().unwrap();
+    let (code, text) = page(admin, "/metrics", &[]).await;
+    assert_eq!(code, 200);
+    for line in [
+        "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8",
+        "leaseq_build_info{version=\"",
+        "leaseq_condition{state=\"serving\"} 1",
+        "leaseq_queue_jobs{queue=\"mail\",state=\"ready\"} 3",
+        "leaseq_queue_jobs{queue=\"mail\",state=\"dead\"} 0",
+        "leaseq_queue_paused{queue=\"mail\"} 0",
+        "grpc_server_started_total{grpc_service=\"leaseq.v1.QueueService\",\
+         grpc_method=\"Put\",grpc_type=\"unary\"} 1",
+        "leaseq_limit{limit=\"limits.payload_bytes\"} 1048576",
+        "leaseq_store_batches_committed_total",
+        "leaseq_grpc_connections",
+        "# EOF",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    // The call has ended when its answer is there, and its connection may have.
+    let handled = "grpc_method=\"Put\",grpc_type=\"unary\",grpc_code=\"Ok\"} 1";
+    while !page(admin, "/metrics", &[]).await.1.contains(handled) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn queues_beyond_the_limit_share_a_label() {
+    let server = start_with(|config| config.metrics.queues_max = 1).await;
+    for queue in ["a", "b", "c"] {
+        put(&server, queue, 2).await;
+    }
+    let (_, text) = page(server.admin_addr().unwrap(), "/metrics", &[]).await;
+    assert!(
+        text.contains("leaseq_queue_jobs{queue=\"a\",state=\"ready\"} 2"),
+        "{text}"
+    );
+    assert!(
+        text.contains("leaseq_queue_jobs{queue=\"__other__\",state=\"ready\"} 4"),
+        "{text}"
+    );
+    assert!(!text.contains("queue=\"b\""), "{text}");
+}
+
+#[tokio::test]
+async fn the_first_page_is_text_with_the_queues() {
+    let server = start_with(|_| {}).await;
+    put(&server, "mail", 3).await;
+    let (code, text) = page(server.admin_addr().unwrap(), "/", &[]).await;
+    assert_eq!(code, 200);
+    assert!(text.contains("content-type: text/plain"), "{text}");
+    assert!(text.contains("x-content-type-options: nosniff"), "{text}");
+    let row = text.lines().find(|line| line.starts_with("mail")).unwrap();
+    assert_eq!(row.split_whitespace().nth(1), Some("3"));
+}
+
+#[tokio::test]
+async fn a_web_page_under_another_name_reads_nothing() {
+    let server = start_with(|_| {}).await;
+    let admin = server.admin_addr().unwrap();
+    for path in ["/", "/metrics", "/healthz", "/readyz"] {
+        let (code, text) = page(admin, path, &[("host", "evil.example")]).await;
+        assert!(code == 421 && !text.contains("leaseq "), "{text}");
+        assert_eq!(
+            page(admin, path, &[("host", "localhost:5328")]).await.0,
+            200,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_can_be_changed_there() {
+    let server = start_with(|_| {}).await;
+    let admin = server.admin_addr().unwrap();
+    assert_eq!(page(admin, "/queues", &[]).await.0, 404);
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(admin).await.unwrap();
+    let request = "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 405"), "{text}");
+}
