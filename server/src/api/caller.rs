@@ -11,6 +11,7 @@ use super::convert::text::queue_name;
 use super::convert::time::duration;
 use super::fault::{Fault, Invalid};
 use crate::auth::Identity;
+use crate::shard::Refusal;
 
 /// An answer leaves at least this much before the caller's deadline, or a twentieth of it if that
 /// is more: a caller whose deadline has passed cannot tell "nothing came" from "it was lost".
@@ -48,6 +49,26 @@ impl Caller {
             return Err(Fault::not_permitted(&queue));
         }
         Ok(queue)
+    }
+
+    /// The answer to a call. One that is `held` open ends when the key is revoked: it gets nothing
+    /// any more that the key was needed for. Dropping `answer` abandons the call.
+    ///
+    /// # Errors
+    /// Those of the shard, and the revocation.
+    pub(crate) async fn unless_revoked<T>(
+        &self,
+        held: bool,
+        answer: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Fault> {
+        if !held {
+            return Ok(answer.await?);
+        }
+        tokio::select! {
+            biased;
+            answer = answer => Ok(answer?),
+            () = self.identity.revoked() => Err(Fault::Revoked),
+        }
     }
 
     /// Until when a call that said `wait` is held open; `None`: it is answered at once. Without

@@ -46,7 +46,8 @@ impl Api {
                 worker,
             })
         };
-        let answer = self.shard.call(get).await?;
+        let asked = self.shard.call(get);
+        let answer = caller.unless_revoked(until.is_some(), asked).await?;
         let Reply::Got {
             grants,
             expire_time,

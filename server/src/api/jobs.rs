@@ -51,7 +51,8 @@ impl Api {
             job,
             until,
         };
-        let answer = self.shard.call(wait).await?;
+        let asked = self.shard.call(wait);
+        let answer = caller.unless_revoked(until.is_some(), asked).await?;
         let Reply::JobWaited {
             state,
             outcome,
@@ -87,7 +88,9 @@ impl Api {
             settled,
             until,
         };
-        let Reply::QueueWaited { done, counts } = self.ask(wait).await? else {
+        let asked = self.shard.call(wait);
+        let answer = caller.unless_revoked(until.is_some(), asked).await?;
+        let Reply::QueueWaited { done, counts } = answer.reply else {
             return Err(Fault::other_answer());
         };
         Ok(WaitQueueResponse {

@@ -17,8 +17,10 @@ impl Api {
         caller: &Caller,
         request: PutRequest,
     ) -> Result<PutResponse, Fault> {
+        let held = request.wait.is_some();
         let put = self.put_command(caller, request)?;
-        let (job_ids, deduplicated) = put_answer(self.ask(put).await?)?;
+        let answer = caller.unless_revoked(held, self.shard.call(put)).await?;
+        let (job_ids, deduplicated) = put_answer(answer.reply)?;
         Ok(PutResponse {
             job_ids,
             deduplicated,

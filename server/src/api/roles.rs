@@ -9,7 +9,7 @@ enum Callers {
     Open,
     /// Every key of this server.
     AnyKey,
-    /// Keys with one of these roles, and those with the role admin.
+    /// Keys with one of these roles.
     OneOf(&'static [Role]),
 }
 
@@ -66,14 +66,14 @@ fn callers(path: &str) -> Option<Callers> {
         .map(|(_, callers)| *callers)
 }
 
-/// Whether a caller with a good key may call the method at `path`. Admins may call everything
-/// that there is.
+/// Whether a caller with a good key may call the method at `path`. No role implies another: a key
+/// for operators that may also put says so in the keys file.
 #[must_use]
 pub(crate) fn allowed(path: &str, identity: &Identity) -> Access {
     match callers(path) {
         None => Access::UnknownMethod,
         Some(Open | AnyKey) => Access::Allowed,
-        Some(OneOf(roles)) if identity.has_any(roles) || identity.has(Admin) => Access::Allowed,
+        Some(OneOf(roles)) if identity.has_any(roles) => Access::Allowed,
         Some(OneOf(roles)) => Access::RoleMissing(roles),
     }
 }
@@ -154,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_calls_what_its_roles_allow_and_an_admin_everything() {
+    fn a_key_calls_what_its_roles_allow_and_nothing_else() {
         let settle = "/leaseq.v1.QueueService/Settle";
         let key = |role| Identity::new("key", &[role], Scope::All);
         assert_eq!(allowed(settle, &key(Work)), Access::Allowed);
-        assert_eq!(allowed(settle, &key(Admin)), Access::Allowed);
+        assert_eq!(allowed(settle, &key(Admin)), Access::RoleMissing(&[Work]));
         assert_eq!(allowed(settle, &key(Put)), Access::RoleMissing(&[Work]));
         let info = "/leaseq.v1.AdminService/GetServerInfo";
         assert_eq!(allowed(info, &key(Read)), Access::Allowed);
