@@ -277,7 +277,7 @@ section! {
         /// How many bytes of payloads and results those may hold together.
         pending_bytes_max: usize = "limits.pending_bytes", "256MiB", bytes(16 * MIB, 64 * GIB);
         /// How many bytes of payloads are kept in memory beside the disk.
-        cache_bytes_max: usize = "limits.cache_bytes", "64MiB", bytes(0, 64 * GIB);
+        cache_bytes_max: usize = "limits.cache_bytes", "16MiB", bytes(0, 64 * GIB);
         /// The size at which a new file of the journal is begun.
         segment_bytes: u64 = "limits.segment_bytes", "64MiB", bytes(MIB, 4 * GIB);
         /// How many connections to the gRPC port there may be.
