@@ -1,0 +1,66 @@
+//! `leaseq doctor`: sound, in use, damaged, or nothing there.
+
+use crate::rig::{Said, Server, leaseq, run};
+
+fn doctor(dir: &std::path::Path, format: &str) -> Said {
+    let mut command = leaseq(&["doctor", "-o", format]);
+    Said::of(command.arg(dir).output().unwrap())
+}
+
+#[test]
+fn a_stopped_directory_is_sound_and_a_used_one_is_refused() {
+    let mut server = Server::start();
+    server.run(&["put", "jobs", "a", "b", "c"]).ends(0);
+    server.run(&["get", "jobs"]).ends(0);
+    let said = doctor(&server.data(), "table").ends(1);
+    assert!(said.stderr.contains("in use"), "{said:?}");
+    server.stop();
+    let said = doctor(&server.data(), "table").ends(0);
+    assert!(said.stdout.contains("sound"), "{said:?}");
+    let found = doctor(&server.data(), "json").ends(0).json();
+    assert_eq!(found["sound"], true);
+    assert_eq!(found["queues"][0]["name"], "jobs");
+    assert_eq!(found["queues"][0]["ready_count"], 2);
+}
+
+#[test]
+fn damage_is_told_with_its_file_and_place() {
+    let mut server = Server::start();
+    server.put(&["jobs", "a payload that will be damaged"]);
+    server.put(&["jobs", "another after it"]);
+    server.stop();
+    let needle = b"a payload that will be damaged";
+    let damaged = std::fs::read_dir(server.data())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            let bytes = std::fs::read(path).unwrap();
+            let Some(at) = bytes
+                .windows(needle.len())
+                .position(|window| window == needle)
+            else {
+                return false;
+            };
+            let mut bytes = bytes;
+            bytes[at] ^= 0xff;
+            std::fs::write(path, bytes).unwrap();
+            true
+        })
+        .expect("payloads are in the journal as they are");
+    let said = doctor(&server.data(), "table").ends(1);
+    let name = damaged.file_name().unwrap().to_str().unwrap();
+    assert!(said.stderr.contains(name), "{said:?}");
+    assert!(said.stderr.contains("damaged at byte"), "{said:?}");
+    assert_eq!(
+        doctor(&server.data(), "json").ends(1).json()["sound"],
+        false
+    );
+}
+
+#[test]
+fn a_directory_of_something_else_is_not_called_sound() {
+    let dir = tempfile::TempDir::new().unwrap();
+    doctor(dir.path(), "table").ends(1);
+    let said = run(&["doctor", "/no/such/directory"]).ends(1);
+    assert!(said.stderr.contains("/no/such/directory"), "{said:?}");
+}
