@@ -27,7 +27,7 @@
 //! | `ending` | how attempts and jobs end: the only place that ends them |
 //! | `deadlines` | what falls due when |
 //!
-//! Invariants I1 to I13 are listed in `state/invariants` and `live/invariants`,
+//! Invariants I1 to I14 are listed in `state/invariants` and `live/invariants`,
 //! which check them by a full scan.
 
 pub mod command;

@@ -88,7 +88,9 @@ impl Turn<'_> {
             let served = session.queues.iter().position(|spot| spot.queue == *name);
             session.turn = served.map_or(0, |at| at + 1);
             if session.can_take_more() {
-                self.live.stand_session(id);
+                // This line alone: in one where the next job was too large it would
+                // stand without being looked at.
+                self.live.stand_session(id, Some(name));
             } else {
                 self.live.leave_session(id, None);
             }

@@ -155,7 +155,7 @@ impl<'a> Turn<'a> {
     /// A session with room stands in its lines; those where it did not stand before
     /// may have jobs for it.
     fn stand_in_line(&mut self, id: SessionId) {
-        let stood = self.live.stand_session(id);
+        let stood = self.live.stand_session(id, None);
         // `finish` takes the last one first.
         for name in stood.iter().rev() {
             let Some((queue, of)) = self.state.queues.named(name) else {

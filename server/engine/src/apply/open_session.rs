@@ -169,6 +169,26 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_was_too_large_comes_when_its_turn_is_possible() {
+        let mut desk = Desk::new();
+        desk.put("small", vec![job("")]);
+        desk.put("large", vec![job("123456789")]);
+        let mut open = desk.open_command(1, &["small", "large", "other"]);
+        open.flow.jobs_max = 3;
+        open.flow.bytes_max = 8;
+        desk.open(open).unwrap();
+        let small = leases(&mut desk, 1);
+        assert_eq!(small.len(), 1);
+        // Being served elsewhere in between changes nothing.
+        desk.put("other", vec![job("1")]);
+        let other = leases(&mut desk, 1);
+        desk.settle(other[0], complete()).unwrap();
+        assert_eq!(desk.delivered(1), []);
+        desk.settle(small[0], complete()).unwrap();
+        assert_eq!(desk.delivered(1).len(), 1);
+    }
+
+    #[test]
     fn sessions_and_gets_stand_in_one_line() {
         let mut desk = Desk::new();
         desk.open_with(1, "q", 100);

@@ -4,6 +4,7 @@
 //!   every leased job has a session that will expire, or a deadline of its own.
 //! - I8: whoever waits is in the index for that, and has a deadline.
 //! - I13: in the lines stand waiting Gets and sessions that can take more, once each.
+//! - I14: nobody stands in the line of a queue that has a job for them.
 
 use crate::deadlines::Deadline;
 use crate::id::SessionId;
@@ -53,6 +54,12 @@ impl Live {
         let in_lines: usize = self.lines().map(|(_, line)| line.len()).sum();
         if in_lines != standing || self.lines().any(|(_, line)| line.len() == 0) {
             return Err(format!("I13: {in_lines} in lines, {standing} expected"));
+        }
+        for (name, _) in self.lines() {
+            let queue = state.queues.named(name).map(|(_, queue)| queue);
+            if queue.is_some_and(|queue| queue.counts.ready > 0 && !queue.paused) {
+                return Err(format!("I14: jobs of {name:?} and those who wait for them"));
+            }
         }
         if deadlines != self.deadlines.len() {
             return Err(format!(

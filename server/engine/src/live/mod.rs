@@ -92,9 +92,14 @@ impl Live {
         self.lines.iter()
     }
 
-    /// Puts the session, if it can take more, into the lines it does not stand in;
-    /// says in which of its queues, the one after that served last first.
-    pub(crate) fn stand_session(&mut self, id: SessionId) -> Vec<QueueName> {
+    /// Puts the session, if it can take more, into the lines it does not stand in,
+    /// or into that of one queue; says in which, the queue after that served last
+    /// first. I14: whoever stands in a new line has to be looked at for its queue.
+    pub(crate) fn stand_session(
+        &mut self,
+        id: SessionId,
+        only: Option<&QueueName>,
+    ) -> Vec<QueueName> {
         let Some(session) = self.sessions.get(&id) else {
             return Vec::new();
         };
@@ -105,6 +110,7 @@ impl Live {
         let spots = session.queues.iter().enumerate();
         let mut missing: Vec<_> = spots
             .filter(|(_, spot)| spot.place.is_none())
+            .filter(|(_, spot)| only.is_none_or(|queue| spot.queue == *queue))
             .map(|(at, spot)| (at, spot.queue.clone()))
             .collect();
         missing.sort_by_key(|(at, _)| (*at < turn, *at));

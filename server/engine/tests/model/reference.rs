@@ -158,10 +158,10 @@ impl Reference {
                     ..
                 } => {
                     self.requeued.insert(*job, *ready_time);
-                    self.errors.insert(*job, error.to_string());
+                    self.errors.entry(*job).or_insert(error.to_string());
                 }
                 Transition::JobEnded { job, error, .. } => {
-                    self.errors.insert(*job, error.to_string());
+                    self.errors.entry(*job).or_insert(error.to_string());
                 }
                 _ => {}
             }
