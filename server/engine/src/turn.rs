@@ -62,8 +62,9 @@ impl<'a> Turn<'a> {
             .state
             .evolve(&transition, session, Unknown::Contradiction);
         if let Err(error) = evolved {
-            // Memory and journal would disagree from here on: better no engine.
-            panic!("a decision contradicts the state: {error}; it was {transition:?}");
+            // Memory and journal would disagree from here on: better no engine. The
+            // transition itself is not shown: it may hold what users put.
+            panic!("a bug: a decision contradicts the state: {error}");
         }
         self.out.transitions.push(transition);
     }

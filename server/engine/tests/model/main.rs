@@ -27,6 +27,7 @@ mod runner;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
+use leaseq_engine::transition::Transition;
 use ops::{Op, op};
 use runner::Runner;
 
@@ -46,11 +47,22 @@ proptest! {
     }
 }
 
-fn run(ops: &[Op]) {
+proptest! {
+    #![proptest_config(Config { cases: config().cases / 8 + 1, ..config() })]
+    /// Simulation and replay rest on it.
+    #[test]
+    fn the_same_commands_give_the_same_transitions(ops in prop::collection::vec(op(), 1..80)) {
+        assert!(run(&ops) == run(&ops));
+    }
+}
+
+/// Returns what a store would hold at the end.
+fn run(ops: &[Op]) -> Vec<Transition> {
     let mut runner = Runner::new();
     // One of the queues is bounded from the start: Puts wait in most runs.
     runner.run(&Op::Create(2, Some(4)));
     for op in ops {
         runner.run(op);
     }
+    runner.journal
 }
