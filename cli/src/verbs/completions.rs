@@ -11,11 +11,10 @@ use crate::output;
 
 /// Print shell completions
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Bash: leaseq completions bash > ~/.local/share/bash-completion/completions/leaseq\n\
+#[command(after_help = "\
+    Bash: leaseq completions bash > ~/.local/share/bash-completion/completions/leaseq\n\
     Zsh:  leaseq completions zsh > \"${fpath[1]}/_leaseq\"\n\
-    Fish: leaseq completions fish > ~/.config/fish/completions/leaseq.fish"
-)]
+    Fish: leaseq completions fish > ~/.config/fish/completions/leaseq.fish")]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_enum)]

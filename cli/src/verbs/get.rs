@@ -32,7 +32,12 @@ pub(crate) struct Get {
     #[arg(long)]
     keep: bool,
     /// At most this many jobs
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
     max_jobs: u32,
     /// How long the lease lasts unless extended [default: the queue's]
     #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]

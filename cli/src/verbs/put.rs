@@ -44,7 +44,12 @@ pub(crate) struct Put {
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::positive_count)]
     count: u64,
     /// Not ready before this much time has passed
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, conflicts_with = "ready_time")]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = values::duration,
+        conflicts_with = "ready_time"
+    )]
     delay: Option<Duration>,
     /// Not ready before this moment: 2030-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]

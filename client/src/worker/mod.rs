@@ -53,7 +53,7 @@ const SHUTDOWN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(25);
 pub struct Worker {
     session: SessionBuilder,
     concurrency: u32,
-    prefetch: u32,
+    lease_ahead: u32,
     shutdown_timeout: Duration,
 }
 
@@ -64,7 +64,7 @@ impl Worker {
         Self {
             session,
             concurrency: 1,
-            prefetch: 0,
+            lease_ahead: 0,
             shutdown_timeout: SHUTDOWN_TIMEOUT_DEFAULT,
         }
     }
@@ -84,8 +84,8 @@ impl Worker {
     /// How many more jobs are leased ahead, to wait here for a free place. Default: none; what
     /// waits here cannot be taken by an idle worker. Worth it for jobs that take less time than
     /// the way to the server and back.
-    pub fn prefetch(mut self, jobs: u32) -> Self {
-        self.prefetch = jobs.min(10_000);
+    pub fn lease_ahead(mut self, jobs: u32) -> Self {
+        self.lease_ahead = jobs.min(10_000);
         self
     }
 
@@ -182,7 +182,7 @@ impl Worker {
     {
         let session = self
             .session
-            .flow(Flow::jobs(self.concurrency + self.prefetch));
+            .flow(Flow::jobs(self.concurrency + self.lease_ahead));
         let places = Arc::new(Semaphore::new(self.concurrency as usize));
         let handler = Arc::new(handler);
         let run = Box::new(move |job: Job| -> Running {

@@ -18,7 +18,8 @@ use super::fault::{Fault, Invalid};
 use super::token::Tokens;
 use crate::dispatch::Handover;
 
-/// Bytes of a leased job beside its payload: with headers and, for an outcome job, the outcome: an error of 4 KiB.
+/// Bytes of a leased job beside its payload: with headers and, for an outcome job, the outcome: an
+/// error of 4 KiB.
 const JOB_OVERHEAD_BYTES_MAX: usize = 24 << 10;
 
 impl Api {

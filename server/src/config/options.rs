@@ -83,7 +83,10 @@ macro_rules! section {
     (
         $(#[$meta:meta])*
         $name:ident {
-            $( $(#[doc = $help:literal])+ $field:ident : $type:ty = $key:literal, $default:literal, $kind:expr; )*
+            $(
+                $(#[doc = $help:literal])+
+                $field:ident : $type:ty = $key:literal, $default:literal, $kind:expr;
+            )*
         }
         $( sections { $( $(#[doc = $doc:literal])+ $part:ident : $part_type:ident, )* } )?
     ) => {
@@ -283,22 +286,26 @@ section! {
         /// How many connections to the gRPC port there may be.
         connections_max: usize = "limits.connections", "10000", count(1, 1_000_000);
         /// How many of them from one address (IPv6: one /64 network).
-        connections_per_address_max: usize = "limits.connections_per_address", "512", count(1, 1_000_000);
+        connections_per_address_max: usize =
+            "limits.connections_per_address", "512", count(1, 1_000_000);
         /// How many of them that have not shown a key yet.
-        unauthenticated_connections_max: usize = "limits.unauthenticated_connections", "256", count(1, 1_000_000);
+        unauthenticated_connections_max: usize =
+            "limits.unauthenticated_connections", "256", count(1, 1_000_000);
         /// How many connections to the admin port there may be.
         admin_connections_max: usize = "limits.admin_connections", "64", count(1, 10_000);
         /// How long the TLS handshake and the first bytes of HTTP/2 may take.
         handshake_timeout: Duration = "limits.handshake_timeout", "5s", millis(50, MINUTE);
         /// How long a connection may go without a first call that is let in.
-        first_request_timeout: Duration = "limits.first_request_timeout", "10s", millis(50, 10 * MINUTE);
+        first_request_timeout: Duration =
+            "limits.first_request_timeout", "10s", millis(50, 10 * MINUTE);
         /// How many calls may be open on one connection.
         streams_per_connection_max: u32 = "limits.streams_per_connection", "256", count(1, 65_536);
         /// The largest set of headers of a call.
         header_bytes_max: u32 = "limits.header_bytes", "8KiB", bytes(KIB, 256 * KIB);
         /// How many calls a client may have cancelled before the server has looked at them;
         /// more ends the connection.
-        pending_accept_resets_max: usize = "limits.pending_accept_resets", "1000", count(20, 100_000);
+        pending_accept_resets_max: usize =
+            "limits.pending_accept_resets", "1000", count(20, 100_000);
         /// How many calls of one connection may have broken the rules of HTTP/2 in all its life;
         /// more ends the connection.
         local_error_resets_max: usize = "limits.local_error_resets", "10000", count(20, 10_000_000);

@@ -1,3 +1,5 @@
+//! Where values come from, and what is said about wrong ones.
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -30,12 +30,16 @@ impl CatchPanicLayer {
 
     fn status(&self, _: Box<dyn Any + Send>) -> Status {
         self.metrics.panicked();
-        crate::refusal::status(
-            Code::Internal,
-            ErrorReason::Internal,
-            "a bug in the server ended this call; its log has the place",
-        )
+        internal()
     }
+}
+
+fn internal() -> Status {
+    crate::refusal::status(
+        Code::Internal,
+        ErrorReason::Internal,
+        "a bug in the server ended this call; its log has the place",
+    )
 }
 
 impl<S> Layer<S> for CatchPanicLayer {
@@ -95,7 +99,7 @@ where
         let polled = match &mut this.future {
             Ok(future) => catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx)))
                 .map_err(|panic| this.layer.status(panic)),
-            Err(status) => Err(status.take().unwrap_or_else(|| Status::internal(""))),
+            Err(status) => Err(status.take().unwrap_or_else(internal)),
         };
         Poll::Ready(Ok(match polled {
             Ok(polled) => {

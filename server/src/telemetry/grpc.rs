@@ -16,7 +16,9 @@ pub(super) const CODES: usize = 17;
 
 /// An enum that counts by its variants, with the label of each.
 macro_rules! counted {
-    ($(#[$meta:meta])* $name:ident::$text:ident { $($(#[$doc:meta])* $variant:ident = $label:literal),* $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident::$text:ident {
+        $($(#[$doc:meta])* $variant:ident = $label:literal),* $(,)?
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub(crate) enum $name {

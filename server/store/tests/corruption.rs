@@ -113,19 +113,20 @@ impl Stopped {
     }
 
     fn refused(&self, disk: &FaultyDisk) -> StoreError {
-        match self.start(disk) {
-            Answer::Refused(error) => error,
-            other => panic!("{other:?}"),
-        }
+        let answer = self.start(disk);
+        let Answer::Refused(error) = answer else {
+            panic!("{answer:?}");
+        };
+        error
     }
 }
 
 /// The file and the place of damage that was found.
 fn place(error: &StoreError) -> (PathBuf, u64) {
-    match error {
-        StoreError::Damaged { path, offset, .. } => (path.clone(), *offset),
-        other => panic!("{other}"),
-    }
+    let StoreError::Damaged { path, offset, .. } = error else {
+        panic!("{error}");
+    };
+    (path.clone(), *offset)
 }
 
 #[test]

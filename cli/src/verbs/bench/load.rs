@@ -25,7 +25,12 @@ pub(super) struct ServerArgs {
 #[derive(Clone, Debug, Args)]
 pub(super) struct TimeArgs {
     /// How long to measure
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::positive_duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = values::positive_duration
+    )]
     pub(super) duration: Duration,
     /// How long the load runs before it is measured
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = values::duration)]

@@ -144,10 +144,13 @@ impl Master {
                     self.count(&mut counts, moment, 1, answer);
                 }
                 moment = moments.recv(), if open => match moment {
-                    Some(moment) => match stream.put_batch(&*self.queue, self.jobs(moment, 1)).await {
-                        Ok(ticket) => pending.push_back(Sent { ticket, moment, jobs: 1 }),
-                        Err(error) => counts.error(error),
-                    },
+                    Some(moment) => {
+                        let jobs = self.jobs(moment, 1);
+                        match stream.put_batch(&*self.queue, jobs).await {
+                            Ok(ticket) => pending.push_back(Sent { ticket, moment, jobs: 1 }),
+                            Err(error) => counts.error(error),
+                        }
+                    }
                     None => open = false,
                 },
             }

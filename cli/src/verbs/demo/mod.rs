@@ -282,8 +282,8 @@ impl Scene {
         }
         self.stage.note(&format!(
             "\nEvery job gave exactly one result. {} ran a second time, because whoever ran it \
-             first was gone.\n\nNow yourself:  leaseq dev      and in another terminal:  leaseq put \
-             jobs hello",
+             first was gone.\n\nNow yourself:  leaseq dev      and in another terminal:  \
+             leaseq put jobs hello",
             output::jobs(tally.repeats())
         ));
         Ok(Exit::Ok)

@@ -50,7 +50,13 @@ pub(crate) struct Work {
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
     /// How many programs run at the same time
-    #[arg(long, short = 'c', value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(
+        long,
+        short = 'c',
+        value_name = "N",
+        default_value = "1",
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
     concurrency: u32,
     /// A name for this worker, shown by `leaseq job show` [default: program and process id]
     #[arg(long, value_name = "NAME")]

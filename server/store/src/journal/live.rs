@@ -120,7 +120,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_set(count in 1_u32..300, gone in prop::collection::vec((0_u32..300, 0_u32..80), 0..20)) {
+        fn it_is_a_set(
+            count in 1_u32..300,
+            gone in prop::collection::vec((0_u32..300, 0_u32..80), 0..20),
+        ) {
             let mut set = LiveSet::full(count);
             let mut model: Vec<u32> = (0..count).collect();
             for (from, len) in gone {
