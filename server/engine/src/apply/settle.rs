@@ -194,7 +194,7 @@ mod tests {
     use super::*;
     use crate::command::{Command, NewJob};
     use crate::effect::{Effect, JobResult};
-    use crate::id::{JobId, RequestId};
+    use crate::id::JobId;
     use crate::testing::{Desk, complete, fail, job, lease_of, name, reject, release, secs};
     use crate::transition::{JobState, Outcome};
 
@@ -452,6 +452,5 @@ mod tests {
         desk.settle_all(leases.into_iter().map(|l| (l, complete())).collect());
         assert_eq!(desk.journal.len(), written + 1);
         assert_eq!(desk.effects, [] as [Effect; 0]);
-        let _ = RequestId(0);
     }
 }
