@@ -4,6 +4,7 @@
 //! The suite panics where a store does not: it is for tests.
 
 mod checks;
+mod draft;
 mod model;
 mod trial;
 mod workload;

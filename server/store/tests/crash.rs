@@ -53,7 +53,7 @@ fn live_through_power_cuts(seed: u64, seen: &mut Seen) {
 #[test]
 fn acknowledged_batches_survive_power_cuts_at_random_moments() {
     let mut seen = Seen::default();
-    for seed in 0..40 {
+    for seed in 0..30 {
         live_through_power_cuts(seed, &mut seen);
     }
     let Seen {
@@ -120,7 +120,7 @@ fn goes_on(mut trial: Trial, disk: &FaultyDisk, mut workload: Workload, seed: u6
 
 #[test]
 fn without_waiting_for_the_disk_a_power_cut_costs_the_newest_batches_only() {
-    for (seed, policy) in (0..30).flat_map(|seed| [(seed, "os"), (seed, "interval:1ms")]) {
+    for (seed, policy) in (0..15).flat_map(|seed| [(seed, "os"), (seed, "interval:1ms")]) {
         let sync = policy.parse().unwrap();
         let options = JournalOptions { sync, ..SMALL };
         let disk = FaultyDisk::new();
@@ -169,7 +169,7 @@ fn a_killed_process_loses_nothing_whatever_the_policy() {
 fn compaction_gives_the_space_back() {
     let disk = FaultyDisk::new();
     let mut trial = Trial::new();
-    let mut workload = Workload::new(11, 3_000);
+    let mut workload = Workload::new(11, 8_000);
     let mut journal = loaded(&mut trial, &disk);
     let mut most = 0;
     for _ in 0..10 {

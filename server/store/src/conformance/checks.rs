@@ -290,10 +290,10 @@ fn compaction_keeps_what_is_live_and_nothing_else(medium: &mut Medium) {
     load(&mut trial, &mut *store);
     let mut workload = Workload::new(2, 20_000);
     let mut removed = 0;
-    for n in 0..1_500 {
+    for n in 0..1_000 {
         let batch = workload.next(trial.model());
         trial.commit(&mut *store, batch).expect("it is committed");
-        if n % 300 == 299 {
+        if n % 250 == 249 {
             removed += trial.compact(&mut *store, 10_000).expect("it compacts");
             trial.check_contents(&mut *store).expect("contents");
             drop(store);
