@@ -359,3 +359,20 @@ fn count(sizes: &Sizes) -> u64 {
         Sizes::Each(sizes) => sizes.len() as u64,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_owner_deposes_the_old_one() {
+        let mut old = MemoryStore::new();
+        let mut new = old.shared();
+        let first = old.load(&mut |_, _| Ok(())).unwrap();
+        let second = new.load(&mut |_, _| Ok(())).unwrap();
+        let late = old.commit(first.epoch, first.next, Batch::default());
+        assert!(matches!(late, Err(CommitError::Conflict)), "{late:?}");
+        new.commit(second.epoch, second.next, Batch::default())
+            .unwrap();
+    }
+}

@@ -199,7 +199,7 @@ fn take(lock: File, dir: &Path) -> Result<File, StoreError> {
 
 /// The causes that a person can do something about, and what.
 const UNUSABLE: [(io::ErrorKind, &str); 7] = [
-    (io::ErrorKind::NotFound, "is not there: check --data"),
+    (io::ErrorKind::NotFound, "is not there: check the path"),
     (io::ErrorKind::NotADirectory, NOT_A_DIRECTORY),
     // A file, or a link that leads nowhere, has the name.
     (io::ErrorKind::AlreadyExists, NOT_A_DIRECTORY),

@@ -86,9 +86,16 @@ impl<D: Disk> Journal<D> {
     /// Reads everything, contents included, and changes nothing. Gives what was
     /// found as far as it goes, and what is wrong.
     pub(super) fn examine_all(&mut self, replay: &mut Replay<'_>) -> Result<Findings, StoreError> {
-        let opened = open_segments(&self.disk)?;
-        let mut progress = Progress::new(&opened);
         let mut findings = Findings::default();
+        let opened = match open_segments(&self.disk) {
+            Ok(opened) => opened,
+            Err(error @ StoreError::Io { .. }) => return Err(error),
+            Err(problem) => {
+                findings.problem = Some(problem);
+                return Ok(findings);
+            }
+        };
+        let mut progress = Progress::new(&opened);
         let last = opened.len().saturating_sub(1);
         for (n, segment) in opened.into_iter().enumerate() {
             let name = segment::name(segment.header.number);

@@ -1,0 +1,153 @@
+//! `leaseq doctor` finds what a start would stumble over, and what it would not see,
+//! and changes nothing.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test may panic.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use leaseq_store::conformance::{Trial, Workload};
+use leaseq_store::disk::FaultyDisk;
+use leaseq_store::doctor::{Findings, examine};
+use leaseq_store::{Journal, StoreError};
+use support::{SMALL, loaded};
+
+/// A stopped journal of four segments, and how many batches are in it.
+fn stopped() -> (tempfile::TempDir, u64) {
+    let (disk, mut trial) = (FaultyDisk::new(), Trial::new());
+    let mut journal = loaded(&mut trial, &disk);
+    let mut workload = Workload::new(6, 2_500);
+    while disk.names().len() < 5 {
+        let batch = workload.next(trial.model());
+        trial.commit(&mut journal, batch).unwrap();
+    }
+    let batch = workload.next(trial.model());
+    trial.commit(&mut journal, batch).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for name in disk.names() {
+        fs::write(dir.path().join(&name), disk.read_file(&name).unwrap()).unwrap();
+    }
+    (dir, trial.next().0)
+}
+
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let file = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        (name, fs::read(entry.path()).unwrap())
+    };
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| file(entry.unwrap()))
+        .collect()
+}
+
+/// What is found, which must change nothing.
+fn found(dir: &Path) -> Findings {
+    let before = files(dir);
+    let findings = examine(dir, &mut |_, _| Ok(())).unwrap();
+    assert_eq!(files(dir), before, "nothing was changed");
+    findings
+}
+
+#[test]
+fn a_sound_directory_is_sound() {
+    let (dir, batches) = stopped();
+    let findings = found(dir.path());
+    assert!(findings.problem.is_none(), "{findings:?}");
+    assert_eq!(findings.torn, None);
+    assert_eq!(findings.starts, 1);
+    assert_eq!(findings.segments.len(), 4);
+    let counted: u64 = findings
+        .segments
+        .iter()
+        .map(|segment| segment.batches)
+        .sum();
+    assert_eq!(counted, batches);
+    for segment in &findings.segments {
+        assert!(
+            segment.used > 64 && segment.used <= segment.bytes,
+            "{segment:?}"
+        );
+    }
+}
+
+/// Contents, too, which a start would only read when they are wanted.
+#[test]
+fn a_flipped_bit_anywhere_is_found() {
+    let (dir, _) = stopped();
+    let used = found(dir.path()).segments;
+    let originals = files(dir.path());
+    let mut random = Workload::new(4, 0);
+    let mut unseen = 0;
+    for segment in used {
+        for _ in 0..25 {
+            let at = random.below(usize::try_from(segment.used).unwrap());
+            let mut bytes = originals[&segment.name].clone();
+            bytes[at] ^= 1 << random.below(8);
+            fs::write(dir.path().join(&segment.name), &bytes).unwrap();
+            let findings = found(dir.path());
+            let place = match findings.problem {
+                Some(StoreError::Damaged { path, offset, .. }) => {
+                    Some((path.file_name().unwrap().to_owned(), offset))
+                }
+                Some(other) => panic!("{other}"),
+                None => findings.torn.map(|(name, offset, _)| (name.into(), offset)),
+            };
+            match place {
+                Some((name, offset)) => {
+                    assert_eq!(name, *segment.name);
+                    assert!(offset <= at as u64, "byte {at}, found at {offset}");
+                }
+                None => unseen += 1,
+            }
+        }
+        fs::write(dir.path().join(&segment.name), &originals[&segment.name]).unwrap();
+    }
+    // Up to 7 bytes between two batches mean nothing.
+    assert!(unseen < 5, "{unseen} flipped bits were not seen");
+}
+
+#[test]
+fn a_torn_end_is_no_problem_and_is_left_for_the_next_start() {
+    let (dir, _) = stopped();
+    let last = found(dir.path()).segments.pop().unwrap();
+    let path = dir.path().join(&last.name);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = usize::try_from(last.used).unwrap();
+    bytes[at..at + 9].copy_from_slice(b"unwritten");
+    fs::write(&path, bytes).unwrap();
+    let findings = found(dir.path());
+    assert!(findings.problem.is_none(), "{findings:?}");
+    assert_eq!(findings.torn, Some((last.name, last.used, 9)));
+}
+
+#[test]
+fn what_a_replay_refuses_is_a_problem() {
+    let (dir, _) = stopped();
+    let findings = examine(dir.path(), &mut |_, _| Err("job 7 is purple".into())).unwrap();
+    let text = findings.problem.unwrap().to_string();
+    assert!(text.contains("job 7 is purple"), "{text}");
+}
+
+#[test]
+fn a_directory_in_use_or_not_there_is_told_in_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), SMALL).unwrap();
+    let text = examine(dir.path(), &mut |_, _| Ok(()))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("in use by another process"), "{text}");
+    drop(journal);
+    let missing = dir.path().join("none");
+    let text = examine(&missing, &mut |_, _| Ok(()))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.ends_with("none is not there: check the path"),
+        "{text}"
+    );
+    assert!(!missing.exists());
+}
