@@ -86,9 +86,12 @@ fn any_one_fails(fault: Fault) {
         // sync that failed once must not be what makes it durable.
         let more = trial.model().restate_ledger();
         trial.commit_all(&mut journal, more).unwrap();
-        disk.crash(n);
-        let mut journal = loaded(&mut trial, &disk);
-        trial.check_contents(&mut journal).unwrap();
+        for seed in n..n + 4 {
+            let (survivor, mut trial) = (disk.fork(), trial.clone());
+            survivor.crash(seed);
+            let mut journal = loaded(&mut trial, &survivor);
+            trial.check_contents(&mut journal).unwrap();
+        }
     }
     assert!(failures > 50, "{failures} failures");
 }
