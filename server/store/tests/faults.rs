@@ -12,7 +12,9 @@ use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::{Content, Transition};
 use leaseq_store::conformance::{Trial, Workload, jobs_added};
 use leaseq_store::disk::{Fault, FaultyDisk};
-use leaseq_store::{Batch, CommitError, Compaction, Journal, Position, Space, Store, StoreError};
+use leaseq_store::{
+    Batch, CommitError, Compaction, Journal, JournalOptions, Position, Space, Store, StoreError,
+};
 use support::{SMALL, journal, loaded, run};
 
 /// What a planned fault led to.
@@ -109,6 +111,35 @@ fn a_torn_write_at_any_moment_loses_nothing_acknowledged() {
 #[test]
 fn a_write_without_room_loses_nothing_acknowledged() {
     any_one_fails(Fault::NoSpace);
+}
+
+#[test]
+fn a_sync_that_fails_behind_the_commits_ends_them() {
+    let (disk, mut trial) = (FaultyDisk::new(), Trial::new());
+    let sync = "interval:1ms".parse().unwrap();
+    let mut journal = Journal::on(disk.clone(), JournalOptions { sync, ..SMALL });
+    trial.load(&mut journal).unwrap();
+    let mut workload = Workload::new(1, 100);
+    run(&mut trial, &mut journal, &mut workload, 3).unwrap();
+    disk.fail_at(1, Fault::FailedSync);
+    let patience = Instant::now() + Duration::from_secs(20);
+    let error = loop {
+        let by = Duration::from_secs(1);
+        if let Err(error) = trial.commit_all(&mut journal, vec![Transition::ClockMoved { by }]) {
+            break error;
+        }
+        // Then the journal may need a moment more to know of it.
+        while !disk.has_failed() {
+            assert!(Instant::now() < patience, "nobody has synced");
+            std::thread::yield_now();
+        }
+        assert!(Instant::now() < patience, "nobody has noticed");
+    };
+    assert!(error.to_string().contains("sync"), "{error}");
+    nothing_is_accepted_any_more(&trial, &mut journal);
+    // A kill is no power cut: what was written is there.
+    disk.kill();
+    loaded(&mut trial, &disk);
 }
 
 /// A journal that has taken jobs until there was no more room for them, and the

@@ -9,6 +9,8 @@ pub enum Fault {
     /// file may have made some of it durable, and the rest never will be: the next
     /// sync says Ok without it, as Linux does.
     Io,
+    /// The same, of a sync of a file alone.
+    FailedSync,
     /// A create or a write: there is no room. Nothing was done.
     NoSpace,
     /// A write: an I/O error after the first part of it.
@@ -22,6 +24,7 @@ impl Fault {
     fn fits(self, kind: Kind) -> bool {
         match self {
             Self::Io | Self::PowerCut => true,
+            Self::FailedSync => matches!(kind, Kind::Sync),
             Self::NoSpace => matches!(kind, Kind::Create | Kind::Write),
             Self::TornWrite => matches!(kind, Kind::Write),
         }
@@ -157,7 +160,7 @@ impl Faults {
             Fault::Io if matches!(kind, Kind::Sync | Kind::SyncDir) => Ok(Fate::Torn),
             Fault::Io => Err(io_error()),
             Fault::NoSpace => Err(io::ErrorKind::StorageFull.into()),
-            Fault::TornWrite => Ok(Fate::Torn),
+            Fault::TornWrite | Fault::FailedSync => Ok(Fate::Torn),
             Fault::PowerCut if first => Ok(Fate::Cut),
             Fault::PowerCut => Fate::Cut.done(Fate::Done),
         }
