@@ -113,7 +113,8 @@ impl Turn<'_> {
             return;
         };
         let duration = get.lease_duration.unwrap_or(queue.settings.lease_duration);
-        let picked = self.pick(id, part.min(get.jobs_max.max(1)), u64::MAX, true);
+        let max = part.min(get.jobs_max.max(1));
+        let picked = self.pick(id, max, self.config.get_bytes_max, true);
         let (jobs, _, grants) = self.grant(picked, Holder::Get, None, duration);
         if get.auto_complete {
             for (job, grant) in jobs.iter().zip(&grants) {

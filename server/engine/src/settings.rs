@@ -100,6 +100,9 @@ pub struct EngineConfig {
     pub verdicts_max: usize,
     /// The most jobs in one delivery to a session.
     pub delivery_jobs_max: usize,
+    /// The most bytes of contents in the answer to one Get; a single larger job
+    /// comes alone.
+    pub get_bytes_max: u64,
 }
 
 impl Default for EngineConfig {
@@ -115,6 +118,7 @@ impl Default for EngineConfig {
             request_ids_max: 100_000,
             verdicts_max: 1 << 20,
             delivery_jobs_max: 1_000,
+            get_bytes_max: 2 << 20,
         }
     }
 }

@@ -9,18 +9,24 @@ use tonic::Response;
 
 use super::Api;
 use super::caller::Caller;
-use super::convert::count;
 use super::convert::job::{fitting, leased_jobs};
 use super::convert::settle::lease_duration;
 use super::convert::text::worker;
 use super::convert::time::timestamp;
+use super::convert::{count, wide};
 use super::fault::{Fault, Invalid};
 use super::token::Tokens;
+use crate::config::Limits;
 use crate::dispatch::Handover;
 
-/// Bytes of a leased job beside its payload: with headers and, for an outcome job, the outcome: an
-/// error of 4 KiB.
-const JOB_OVERHEAD_BYTES_MAX: usize = 24 << 10;
+/// The most bytes of a leased job beside its content: that is an outcome with an error of 4 KiB.
+const JOB_BYTES_MAX: usize = 5 << 10;
+
+/// The most bytes of contents in one answer. Clients take answers of the size that the server
+/// takes requests of, unless they are told otherwise; half is for what comes beside the contents.
+pub(crate) fn get_contents_max(limits: &Limits) -> u64 {
+    wide(limits.request_bytes_max / 2)
+}
 
 impl Api {
     pub(super) async fn get(
@@ -69,7 +75,7 @@ impl Api {
         auto_complete: bool,
     ) -> Response<GetResponse> {
         if !auto_complete {
-            let fitting = fitting(&contents, self.limits.request_bytes_max);
+            let fitting = fitting(&grants, &contents, self.limits.request_bytes_max);
             contents.truncate(fitting);
             // The drop of this takes them back at once: they keep their places in the queue.
             drop(Handover::new(&self.shard, &grants[fitting..]));
@@ -86,18 +92,17 @@ impl Api {
         response
     }
 
-    /// At most how many jobs are leased. Those that are completed at once cannot be taken back
-    /// if they do not fit the answer: then it is as many as fit for sure.
+    /// At most how many jobs are leased. Those that are completed at once cannot be taken back if
+    /// they do not fit the answer, which so many outcomes, all of them long, might not.
     fn jobs_max(&self, request: &GetRequest) -> Result<usize, Invalid> {
         let (jobs_max, max) = (count(request.max_jobs).max(1), self.limits.batch_jobs_max);
         if jobs_max > max {
             let problem = format!("is {jobs_max}; at most {max} are allowed");
             return Err(Invalid::new("max_jobs", problem));
         }
-        let job_bytes_max = self.limits.payload_bytes_max + JOB_OVERHEAD_BYTES_MAX;
-        let surely_fitting = (self.limits.request_bytes_max / job_bytes_max).max(1);
+        let surely_fitting = self.limits.request_bytes_max / 2 / JOB_BYTES_MAX;
         Ok(if request.auto_complete {
-            jobs_max.min(surely_fitting)
+            jobs_max.min(surely_fitting.max(1))
         } else {
             jobs_max
         })

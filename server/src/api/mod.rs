@@ -37,6 +37,7 @@ use crate::dispatch::Edge;
 use crate::shard::ShardHandle;
 use fault::Fault;
 
+pub(crate) use get::get_contents_max;
 pub(crate) use info::ServerFacts;
 
 /// The API of one namespace. Cheap to clone.

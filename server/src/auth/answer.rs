@@ -36,7 +36,7 @@ pub(super) fn role_missing(key_name: &str, roles: &[Role]) -> Status {
 pub(super) fn method_unknown() -> Status {
     status(
         Code::Unimplemented,
-        ErrorReason::Unspecified,
+        ErrorReason::Unsupported,
         "this server has no such method",
     )
 }

@@ -192,7 +192,8 @@ impl Outbox {
     /// As much of the delivery as fits one message.
     fn delivery_part(&mut self) -> Option<Deliver> {
         let delivery = self.delivery.as_mut()?;
-        let count = fitting(delivery.contents.as_slice(), MESSAGE_BYTES);
+        let (grants, contents) = (delivery.grants.as_slice(), delivery.contents.as_slice());
+        let count = fitting(grants, contents, MESSAGE_BYTES);
         let grants = delivery.grants.by_ref().take(count);
         let contents = delivery.contents.by_ref().take(count);
         let part = Deliver {

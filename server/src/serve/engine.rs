@@ -18,6 +18,7 @@ pub(super) fn config(config: &Config) -> EngineConfig {
         request_ids_max: limits.request_ids_max,
         verdicts_max: limits.verdicts_max,
         delivery_jobs_max: limits.delivery_jobs_max,
+        get_bytes_max: crate::api::get_contents_max(limits),
     }
 }
 

@@ -123,6 +123,16 @@ async fn one_bad_token_does_not_stop_the_others() {
 }
 
 #[tokio::test]
+async fn a_token_of_another_server_is_garbage_here() {
+    let (harness, other) = (Harness::start().await, Harness::start().await);
+    let theirs = leased(&mut other.queue()).await.lease_token;
+    let ours = leased(&mut harness.queue()).await.lease_token;
+    let entries = [(theirs, complete("")), (ours, complete(""))];
+    let reasons = settle(&mut harness.queue(), entries).await;
+    assert_eq!(reasons, ["LEASE_TOKEN_INVALID", ""]);
+}
+
+#[tokio::test]
 async fn an_extended_lease_keeps_its_token_and_shows_its_progress() {
     let harness = Harness::start().await;
     let mut client = harness.queue();

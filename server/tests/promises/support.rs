@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 use tonic_types::StatusExt;
 
 pub(crate) type Queue = QueueServiceClient<Channel>;
@@ -234,6 +234,41 @@ pub(crate) fn field(status: &Status) -> String {
         .map(|bad| bad.field_violations);
     let first = violations.and_then(|violations| violations.into_iter().next());
     first.map(|violation| violation.field).unwrap_or_default()
+}
+
+/// A call was refused with INVALID_ARGUMENT, this reason and this field.
+#[track_caller]
+pub(crate) fn refused_field<T>(answer: Result<Response<T>, Status>, reason: &str, named: &str) {
+    let status = answer
+        .err()
+        .unwrap_or_else(|| panic!("{named} was not refused"));
+    assert_eq!(
+        refusal(&status),
+        (Code::InvalidArgument, reason.to_owned()),
+        "{status}"
+    );
+    assert_eq!(field(&status), named, "{status}");
+    assert!(status.message().starts_with(named), "{status}");
+}
+
+/// The reason of most of them.
+pub(crate) const BAD: &str = "INVALID_FIELD";
+
+/// A duration that nothing may last.
+pub(crate) fn negative() -> Option<prost_types::Duration> {
+    Some(prost_types::Duration {
+        seconds: -1,
+        nanos: 0,
+    })
+}
+
+/// How many queues there are.
+pub(crate) async fn queue_count(harness: &Harness) -> usize {
+    let answer = harness
+        .admin()
+        .list_queues(leaseq_proto::v1::ListQueuesRequest::default())
+        .await;
+    answer.unwrap().into_inner().queues.len()
 }
 
 /// A worker's session.

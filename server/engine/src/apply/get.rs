@@ -109,6 +109,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_bounded_in_bytes_and_a_larger_job_comes_alone() {
+        let mut desk = Desk::with(EngineConfig {
+            get_bytes_max: 5,
+            ..EngineConfig::default()
+        });
+        desk.put(
+            "q",
+            ["aa", "bb", "cc", "larger than that", "d"]
+                .map(job)
+                .to_vec(),
+        );
+        let counts = [(); 4].map(|()| desk.get("q", 100).len());
+        assert_eq!(counts, [2, 1, 1, 1]);
+    }
+
+    #[test]
     fn auto_complete_is_at_most_once() {
         let mut desk = Desk::new();
         let ids = desk.put("q", vec![job("a")]);

@@ -50,12 +50,15 @@ fn leased_job(
     }
 }
 
-/// How many of the jobs with these contents fit a message of `bytes_max`: at least one,
-/// because a message without a job would never get on.
-pub(crate) fn fitting(contents: &[Content], bytes_max: usize) -> usize {
+/// How many of these jobs fit a message of `bytes_max`: at least one, because a message without a
+/// job would never get on.
+pub(crate) fn fitting(grants: &[Grant], contents: &[Content], bytes_max: usize) -> usize {
     let mut bytes = 0;
-    let fitting = contents.iter().take_while(|content| {
-        bytes += content.headers.len() + content.payload.len() + JOB_BYTES;
+    let fitting = grants.iter().zip(contents).take_while(|(grant, content)| {
+        let outcome = grant.outcome.as_ref().map_or(0, |outcome| {
+            outcome.error.len() + outcome.queue.as_str().len() + JOB_BYTES
+        });
+        bytes += content.headers.len() + content.payload.len() + JOB_BYTES + outcome;
         bytes <= bytes_max
     });
     fitting.count().max(contents.len().min(1))
@@ -157,22 +160,49 @@ pub(crate) fn state(field: &str, wire: i32) -> Result<Option<JobState>, Invalid>
 
 #[cfg(test)]
 mod tests {
+    use leaseq_engine::id::{JobId, JobSeq, LeaseNumber, NamespaceTag, QueueName};
+    use leaseq_engine::time::Time;
+
     use super::*;
 
-    fn contents(sizes: &[usize]) -> Vec<Content> {
+    fn fit(sizes: &[usize], error: &str) -> usize {
         let content = |size: &usize| Content {
             payload: vec![0; *size].into(),
             ..Content::default()
         };
-        sizes.iter().map(content).collect()
+        let id = JobId::new(JobSeq(1), Time::from_millis(1), NamespaceTag::new(1));
+        let outcome = Outcome {
+            job: id,
+            queue: QueueName::new("q").expect("a name"),
+            end: End::Dead,
+            error: error.into(),
+            attempts: 1,
+        };
+        let grant = Grant {
+            job: JobSeq(1),
+            id,
+            lease: LeaseNumber(1),
+            attempt: 1,
+            max_attempts: 1,
+            priority: 0,
+            run_time_max: None,
+            outcome: (!error.is_empty()).then(|| Box::new(outcome)),
+        };
+        let contents: Vec<_> = sizes.iter().map(content).collect();
+        fitting(&vec![grant; sizes.len()], &contents, 1000)
     }
 
     #[test]
     fn a_message_has_as_many_jobs_as_fit_and_at_least_one() {
-        assert_eq!(fitting(&contents(&[]), 1000), 0);
-        assert_eq!(fitting(&contents(&[5000]), 1000), 1);
-        assert_eq!(fitting(&contents(&[5000, 1]), 1000), 1);
-        assert_eq!(fitting(&contents(&[100, 100, 5000]), 1000), 2);
+        assert_eq!(fit(&[], ""), 0);
+        assert_eq!(fit(&[5000], ""), 1);
+        assert_eq!(fit(&[5000, 1], ""), 1);
+        assert_eq!(fit(&[100, 100, 5000], ""), 2);
+        assert_eq!(
+            fit(&[1, 1], &"x".repeat(500)),
+            1,
+            "an outcome's error counts"
+        );
     }
 
     #[test]
