@@ -34,7 +34,7 @@ const PATIENCE_DEFAULT: Duration = Duration::from_secs(30);
 ///
 /// let client = Client::builder()
 ///     .address("https://queue.example:5327")
-///     .authkey("correct horse battery staple")
+///     .authkey("correct-horse-battery-staple")
 ///     .ca_certificate(std::fs::read("ca.pem").unwrap())
 ///     .connect()
 ///     .await?;

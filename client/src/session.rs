@@ -300,16 +300,26 @@ impl Session {
         .await
     }
 
-    /// Ends the session, after the statuses of what was sent have come. Leases still held end after
-    /// the grace.
+    /// Ends the session, after the statuses of what was sent have come. Jobs that were on their way
+    /// are given back, uncounted; other leases still held end after the grace.
     pub async fn close(self) {
         let Self {
+            client,
             outbox,
             mut incoming,
             ..
         } = self;
         drop(outbox);
-        let rest = async { while let Ok(Some(_)) = incoming.next().await {} };
+        let rest = async {
+            let mut late = Vec::new();
+            while let Ok(Some(answer)) = incoming.next().await {
+                if let Some(SessionEvent::Delivered(delivery)) = event(answer) {
+                    late.extend(delivery.jobs.iter().map(LeasedJob::release));
+                }
+            }
+            // What cannot be given back comes back by itself, a little later.
+            let _ = client.settle(late).await;
+        };
         // A server that does not hang up is hung up on.
         let _ = tokio::time::timeout(CLOSE_TIME_MAX, rest).await;
     }

@@ -63,7 +63,7 @@ async fn patience_has_an_end() {
 async fn a_wrong_or_missing_key_is_told_at_once() {
     let server = TestServer::start().await;
     let wrong = builder(server.addr)
-        .authkey("not the key of this server")
+        .authkey("not-the-key-of-this-server")
         .wait_forever();
     let error = wrong.connect().await.unwrap_err();
     assert!(matches!(error, Error::Unauthenticated { .. }), "{error:?}");

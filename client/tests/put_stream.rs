@@ -139,10 +139,10 @@ async fn a_stream_waits_for_room_in_a_full_queue() {
 async fn a_wrong_key_breaks_the_stream_for_good() {
     let server = TestServer::start().await;
     let client = builder(server.addr)
-        .authkey("not the key of this server")
+        .authkey("not-the-key-of-this-server")
         .build()
         .unwrap();
-    assert_ne!(AUTHKEY, "not the key of this server");
+    assert_ne!(AUTHKEY, "not-the-key-of-this-server");
     let puts = client.put_stream();
     let ticket = puts.put("numbers", "1").await.unwrap();
     assert!(matches!(ticket.await, Err(Error::Unauthenticated { .. })));

@@ -38,7 +38,7 @@ impl Running {
     where
         F: Future<Output = Result<R, E>> + Send + 'static,
         R: leaseq_client::IntoResult,
-        E: Into<JobError>,
+        E: Into<JobError> + 'static,
     {
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
@@ -61,7 +61,7 @@ async fn run_one<F, R, E>(
 where
     F: Future<Output = Result<R, E>> + Send + 'static,
     R: leaseq_client::IntoResult,
-    E: Into<JobError>,
+    E: Into<JobError> + 'static,
 {
     let server = TestServer::start().await;
     let client = server.client();
@@ -194,14 +194,9 @@ async fn verdicts_survive_broken_connections() {
     let master = Master::new(&server.client());
     let jobs = (0..1000).map(|n| NewJob::new(n.to_string()).reply_to("results"));
     master.put_all("jobs", jobs).await.unwrap();
-    let ran = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&ran);
-    let worker = Worker::new(&through(&proxy), "jobs")
-        .concurrency(20)
-        .grace(LONG);
-    let running = Running::start(worker, move |job: Job| {
-        count.fetch_add(1, Ordering::Relaxed);
-        async move { Ok::<_, JobError>(job.payload().clone()) }
+    let worker = Worker::new(&through(&proxy), "jobs").concurrency(20);
+    let running = Running::start(worker, move |job: Job| async move {
+        Ok::<_, JobError>(job.payload().clone())
     });
     let mut results = master.results("results");
     let mut numbers: Vec<u32> = Vec::new();
@@ -377,7 +372,7 @@ async fn progress_is_shown_to_operators() {
 async fn a_worker_with_a_wrong_key_ends_with_one_clear_error() {
     let server = TestServer::start().await;
     let client = builder(server.addr)
-        .authkey("not the key of this server")
+        .authkey("not-the-key-of-this-server")
         .build()
         .unwrap();
     let handler = |_: Job| async { Ok::<(), JobError>(()) };

@@ -138,8 +138,8 @@ impl Worker {
         };
         tokio::select! {
             biased;
+            () = listen => Ok(()), // never
             outcome = self.driver(handler, stop.clone(), abort.clone()).run() => outcome,
-            () = listen => Ok(()),
         }
     }
 
@@ -163,8 +163,8 @@ impl Worker {
         };
         tokio::select! {
             biased;
+            () = listen => Ok(()), // never
             outcome = self.driver(handler, stop.clone(), CancellationToken::new()).run() => outcome,
-            () = listen => Ok(()),
         }
     }
 

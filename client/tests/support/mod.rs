@@ -10,23 +10,23 @@ use leaseq_client::{Client, ClientBuilder, QueueStats};
 use leaseq_server::config::{Config, Layer};
 use leaseq_server::{RunningServer, Server};
 
-pub use proxy::Proxy;
+pub(crate) use proxy::Proxy;
 
 /// The key of every server here.
-pub const AUTHKEY: &str = "a key for the tests of the client";
+pub(crate) const AUTHKEY: &str = "a-key-for-the-tests-of-the-client";
 
 /// A server that remembers in memory.
-pub struct TestServer {
-    pub addr: SocketAddr,
+pub(crate) struct TestServer {
+    pub(crate) addr: SocketAddr,
     server: RunningServer,
 }
 
 impl TestServer {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut flags = Layer::new();
         for (key, value) in [
             ("listen", "127.0.0.1:0"),
-            ("admin.listen", "off"),
+            ("admin_listen", "off"),
             ("store", "memory"),
         ] {
             flags.set(key, value).unwrap();
@@ -44,26 +44,26 @@ impl TestServer {
     }
 
     /// A client with the right key, straight to the server.
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         builder(self.addr).build().unwrap()
     }
 
-    pub async fn proxy(&self) -> Proxy {
+    pub(crate) async fn proxy(&self) -> Proxy {
         Proxy::to(self.addr).await
     }
 }
 
 /// A client with the right key for whatever is at this address.
-pub fn builder(addr: SocketAddr) -> ClientBuilder {
+pub(crate) fn builder(addr: SocketAddr) -> ClientBuilder {
     Client::builder().address(addr.to_string()).authkey(AUTHKEY)
 }
 
 /// A client that goes through a proxy.
-pub fn through(proxy: &Proxy) -> Client {
+pub(crate) fn through(proxy: &Proxy) -> Client {
     builder(proxy.addr).wait_forever().build().unwrap()
 }
 
 /// How a queue stands.
-pub async fn stats(client: &Client, queue: &str) -> QueueStats {
+pub(crate) async fn stats(client: &Client, queue: &str) -> QueueStats {
     client.get_queue(queue).await.unwrap().stats
 }

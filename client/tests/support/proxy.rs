@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// A proxy to a server. Dropping it cuts everything.
-pub struct Proxy {
-    pub addr: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) addr: SocketAddr,
     state: Arc<State>,
     accepting: tokio::task::JoinHandle<()>,
 }
@@ -28,11 +28,11 @@ struct State {
 }
 
 impl Proxy {
-    pub async fn to(target: SocketAddr) -> Self {
+    pub(crate) async fn to(target: SocketAddr) -> Self {
         Self::at("127.0.0.1:0".parse().unwrap(), target).await
     }
 
-    pub async fn at(addr: SocketAddr, target: SocketAddr) -> Self {
+    pub(crate) async fn at(addr: SocketAddr, target: SocketAddr) -> Self {
         let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let state = Arc::new(State {
@@ -51,27 +51,27 @@ impl Proxy {
     }
 
     /// Cuts every connection after so many bytes in either direction.
-    pub fn cut_after(&self, bytes: usize) {
+    pub(crate) fn cut_after(&self, bytes: usize) {
         self.state.bytes_max.store(bytes, Ordering::Relaxed);
     }
 
     /// Cuts every connection now.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.state.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// Closed: new connections are cut at once.
-    pub fn set_open(&self, open: bool) {
+    pub(crate) fn set_open(&self, open: bool) {
         self.state.open.send_replace(open);
     }
 
     /// Connections let through so far.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         *self.state.connections.borrow()
     }
 
     /// Waits until so many connections have been let through.
-    pub async fn reached(&self, connections: usize) {
+    pub(crate) async fn reached(&self, connections: usize) {
         let mut watch = self.state.connections.subscribe();
         watch.wait_for(|now| *now >= connections).await.unwrap();
     }
