@@ -317,7 +317,7 @@ async fn never_more_run_than_asked_for_and_all_places_are_used() {
     let master = Master::new(&client);
     let jobs = (0..12).map(|n| job(&n.to_string()));
     master.put_all("jobs", jobs).await.unwrap();
-    let mut held = Held::start(Worker::new(&client, "jobs").concurrency(3).prefetch(5));
+    let mut held = Held::start(Worker::new(&client, "jobs").concurrency(3).lease_ahead(5));
     for _ in 0..3 {
         held.began.recv().await.unwrap();
     }
