@@ -68,6 +68,7 @@ mod job;
 mod json;
 mod leased;
 mod master;
+mod opening;
 mod put;
 mod put_stream;
 mod queue;
@@ -89,11 +90,12 @@ pub use job::{Finished, JobId, JobState, NewJob, Outcome, RetryPolicy};
 pub use json::Json;
 pub use leased::{LeaseToken, LeasedJob, Settlement, Verdict};
 pub use master::Master;
+pub use opening::{Flow, SessionBuilder};
 pub use put::{PutAnswer, PutBatch, PutOne};
 pub use put_stream::{PutOneTicket, PutStream, PutTicket};
 pub use queue::{
     JobInfo, Page, PageRequest, QueueInfo, QueueSettings, QueueStats, ServerInfo, ServerLimits,
 };
 pub use results::Results;
-pub use session::{Delivery, Flow, Session, SessionBuilder, SessionEvent};
+pub use session::{Delivery, Session, SessionEvent};
 pub use worker::{IntoResult, Job, JobError, Worker};

@@ -15,8 +15,9 @@ use tokio_stream::Stream;
 use crate::error::{Error, Result};
 use crate::job::{Finished, JobId, JobState, Outcome};
 use crate::leased::{LeasedJob, Settlement};
+use crate::opening::{Flow, SessionBuilder};
 use crate::resume::{Event, Resuming};
-use crate::session::{Delivery, Flow, SessionBuilder};
+use crate::session::Delivery;
 
 /// Results leased at the same time: few enough for two masters to share a queue, enough to never
 /// wait for the network between two.
@@ -144,6 +145,10 @@ impl Stream for Results {
 
 impl Drop for Results {
     fn drop(&mut self) {
+        // Not dealt with, as far as is known: it comes again, to whoever collects next.
+        if let Some(job) = self.current.take() {
+            self.shared.state().verdicts.push(job.release());
+        }
         self.shared.close();
     }
 }

@@ -15,8 +15,9 @@ use tokio::time::Sleep;
 use crate::calls::extend_request;
 use crate::error::{Error, Result};
 use crate::leased::{LeaseToken, Settlement, first_batch};
+use crate::opening::SessionBuilder;
 use crate::retry::Retry;
-use crate::session::{Delivery, Session, SessionBuilder, SessionEvent};
+use crate::session::{Delivery, Session, SessionEvent};
 
 /// What the holder of leases must know.
 pub(crate) enum Event {

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 /// Where tonic may be named at all.
-const INSIDE: [&str; 6] = [
+const INSIDE: [&str; 7] = [
     "client.rs",
     "codec.rs",
     "connect.rs",
     "error/decode.rs",
+    "health.rs",
     "incoming.rs",
     "put_stream.rs",
 ];

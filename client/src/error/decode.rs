@@ -108,6 +108,7 @@ fn build(code: Code, reason: &str, message: String, facts: &Facts) -> Error {
         Some(Reason::AlreadySettled) => Error::AlreadySettled { message },
         Some(Reason::JobEnded) => Error::JobEnded { message },
         Some(Reason::SessionProtocol) => Error::SessionProtocol { message },
+        Some(Reason::SessionExpired) => Error::SessionExpired { message },
         Some(Reason::QueueFull) => Error::QueueFull {
             retry_after,
             message,
@@ -121,9 +122,7 @@ fn build(code: Code, reason: &str, message: String, facts: &Facts) -> Error {
             message,
         },
         // A session that has expired is over, as one whose server went away is: open another.
-        Some(
-            Reason::Recovering | Reason::Draining | Reason::StoreFailed | Reason::SessionExpired,
-        ) => Error::Unavailable {
+        Some(Reason::Recovering | Reason::Draining | Reason::StoreFailed) => Error::Unavailable {
             retry_after,
             message,
         },
@@ -151,7 +150,6 @@ fn by_code(code: Code, message: String, facts: &Facts) -> Error {
             retry_after,
             message,
         },
-        Code::Aborted => Error::SessionExpired { message },
         Code::Unimplemented => Error::Unsupported { message },
         Code::OutOfRange => Error::PayloadTooLarge { max: None, message },
         code => Error::Internal {
@@ -261,7 +259,7 @@ mod tests {
             (Reason::Recovering, "Unavailable"),
             (Reason::Draining, "Unavailable"),
             (Reason::StoreFailed, "Unavailable"),
-            (Reason::SessionExpired, "Unavailable"),
+            (Reason::SessionExpired, "SessionExpired"),
             (Reason::Unsupported, "Unsupported"),
             (Reason::Internal, "Internal"),
         ];
@@ -296,7 +294,7 @@ mod tests {
             (Code::InvalidArgument, "", "", "InvalidArgument"),
             (Code::ResourceExhausted, "", "", "LimitReached"),
             (Code::Unimplemented, "", "", "Unsupported"),
-            (Code::Aborted, "SESSION_EXPIRED", DOMAIN, "SessionExpired"),
+            (Code::Aborted, "", "", "Internal"),
             (Code::Cancelled, "", "", "Internal"),
             (Code::DataLoss, "", "", "Internal"),
         ] {

@@ -17,8 +17,9 @@ use super::job::Job;
 use super::verdict;
 use crate::error::Result;
 use crate::leased::{LeaseToken, LeasedJob, Settlement, Verdict};
+use crate::opening::SessionBuilder;
 use crate::resume::{Event, Resuming};
-use crate::session::{Delivery, SessionBuilder};
+use crate::session::Delivery;
 
 /// A handler at work.
 pub(super) type Running = Pin<Box<dyn Future<Output = Verdict> + Send>>;

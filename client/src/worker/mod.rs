@@ -16,7 +16,7 @@ pub use verdict::{IntoResult, JobError};
 use crate::client::Client;
 use crate::error::Result;
 use crate::leased::Verdict;
-use crate::session::{Flow, SessionBuilder};
+use crate::opening::{Flow, SessionBuilder};
 use crate::signal::Signals;
 use driver::{Driver, Running};
 
