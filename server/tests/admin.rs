@@ -47,6 +47,8 @@ async fn metrics_tell_of_queues_calls_limits_and_the_store() {
          grpc_method=\"Put\",grpc_type=\"unary\"} 1",
         "leaseq_limit{limit=\"limits.payload_bytes\"} 1048576",
         "leaseq_store_batches_committed_total",
+        "leaseq_jobs_put_total 3",
+        "leaseq_jobs_completed_total 0",
         "leaseq_grpc_connections",
         "# EOF",
     ] {
@@ -57,6 +59,25 @@ async fn metrics_tell_of_queues_calls_limits_and_the_store() {
     while !page(admin, "/metrics", &[]).await.1.contains(handled) {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_limit_that_is_reached_is_counted_under_the_name_of_its_option() {
+    let server = start_with(|config| config.limits.payload_bytes_max = 1024).await;
+    let connection = Connection::open(server.grpc_addr()).await;
+    let request = PutRequest {
+        queue: "mail".to_owned(),
+        jobs: vec![NewJob {
+            payload: vec![0; 2000].into(),
+            ..NewJob::default()
+        }],
+        ..PutRequest::default()
+    };
+    let (_, answer) = connection.call(PUT, WITH_KEY, request).await;
+    assert_eq!(answer.code, Code::InvalidArgument, "{answer:?}");
+    let (_, text) = page(server.admin_addr().unwrap(), "/metrics", &[]).await;
+    let line = "leaseq_limit_refusals_total{limit=\"limits.payload_bytes\"}";
+    assert!(text.contains(line), "{text}");
 }
 
 #[tokio::test]

@@ -278,4 +278,8 @@ async fn a_flood_of_resets_ends_the_connection() {
     let mut wire = Wire::open(server.grpc_addr()).await;
     let ended = give_up_gets(&mut wire, 1, 5_000, true).await;
     assert_eq!(ended, Some(wire::ENHANCE_YOUR_CALM));
+    let name = r#"leaseq_grpc_connections_closed_total{reason="too_many_resets"}"#;
+    while figure(&server, name).await != 1 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -80,3 +80,55 @@ fn router(state: Arc<State>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&state), guard::host))
         .with_state(state)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use leaseq_engine::settings::EngineConfig;
+    use leaseq_store::MemoryStore;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::auth::Key;
+    use crate::shard::{self, ShardOptions};
+
+    const KEYS: &str = "[[key]]\nname='r'\nkey='the-key-that-may-read'\nroles=['read']\n\
+        [[key]]\nname='w'\nkey='the-key-that-may-work'\nroles=['work']\n";
+
+    fn elsewhere() -> Router {
+        let store = Box::new(MemoryStore::new());
+        let shard = shard::start(store, EngineConfig::default(), ShardOptions::default()).unwrap();
+        router(Arc::new(State {
+            config: Arc::default(),
+            keyring: Keyring::new(&Key::many(KEYS, 10).unwrap().0),
+            metrics: GrpcMetrics::new(),
+            shard,
+            started: Instant::now(),
+            loopback: false,
+        }))
+    }
+
+    #[tokio::test]
+    async fn elsewhere_only_keys_that_may_read_get_in_and_probes_need_none() {
+        let router = elsewhere();
+        let get = async |path: &str, key: &str| {
+            let mut request = Request::get(path).header("host", "metrics.example");
+            if !key.is_empty() {
+                request = request.header("authorization", format!("Bearer {key}"));
+            }
+            let request = request.body(Body::empty()).unwrap();
+            router.clone().oneshot(request).await.unwrap().status()
+        };
+        for path in ["/", "/metrics"] {
+            assert_eq!(get(path, "").await, StatusCode::UNAUTHORIZED, "{path}");
+            assert_eq!(get(path, "wrong").await, StatusCode::UNAUTHORIZED, "{path}");
+            let work = get(path, "the-key-that-may-work").await;
+            assert_eq!(work, StatusCode::FORBIDDEN, "{path}");
+            let read = get(path, "the-key-that-may-read").await;
+            assert_eq!(read, StatusCode::OK, "{path}");
+        }
+        assert_eq!(get("/healthz", "").await, StatusCode::OK);
+        assert_ne!(get("/readyz", "").await, StatusCode::UNAUTHORIZED);
+    }
+}

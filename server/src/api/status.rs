@@ -14,6 +14,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::fault::{Fault, Invalid, Problem};
 use crate::shard::Refusal;
+use crate::telemetry::limit_refused;
 
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "leaseq";
@@ -148,10 +149,13 @@ fn explain_invalid(invalid: &Invalid) -> Explained {
     let explained = |reason| Explained::new(Code::InvalidArgument, reason, message);
     match &invalid.problem {
         Problem::Value(_) => explained(ErrorReason::InvalidField),
-        Problem::TooLarge { limit, max, bytes } => explained(ErrorReason::PayloadTooLarge)
-            .with("limit", limit)
-            .with("max", max)
-            .with("bytes", bytes),
+        Problem::TooLarge { limit, max, bytes } => {
+            limit_refused(limit);
+            explained(ErrorReason::PayloadTooLarge)
+                .with("limit", limit)
+                .with("max", max)
+                .with("bytes", bytes)
+        }
         Problem::Token => explained(ErrorReason::LeaseTokenInvalid),
     }
     .field(&invalid.field)
@@ -186,6 +190,7 @@ fn explain_refusal(refusal: &Refusal) -> Explained {
 }
 
 fn explain_limit(limit: &'static str, max: u64) -> Explained {
+    limit_refused(limit);
     Explained::new(
         Code::ResourceExhausted,
         ErrorReason::LimitReached,

@@ -2,6 +2,7 @@
 //! first two has a deadline.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -155,8 +156,14 @@ async fn first_call_missing(standing: &Standing, due: Instant) -> ConnectionEnd 
 
 fn ended_by(error: &hyper::Error) -> ConnectionEnd {
     debug!(%error, "connection broken");
+    let http2 = error
+        .source()
+        .and_then(|source| source.downcast_ref::<h2::Error>());
+    let reason = http2.and_then(h2::Error::reason);
     if error.is_timeout() {
         ConnectionEnd::KeepaliveTimeout
+    } else if reason == Some(h2::Reason::ENHANCE_YOUR_CALM) {
+        ConnectionEnd::TooManyResets
     } else {
         ConnectionEnd::Broken
     }

@@ -18,6 +18,7 @@ use super::handle::ShardHandle;
 use super::inbox::{Input, Route};
 use super::link::SessionEvent;
 use super::outboxes::Outboxes;
+use super::tally::Tally;
 
 /// How often space is looked after when nothing is committed.
 const IDLE_COMPACTION: Duration = Duration::from_secs(1);
@@ -169,6 +170,7 @@ impl Committer {
         }
         let started = Instant::now();
         let count = transitions.len();
+        let tally = Tally::of(&transitions);
         let committed = self
             .store
             .commit(self.epoch, self.next, Batch { time, transitions })?;
@@ -178,6 +180,7 @@ impl Committer {
             .batch_commands
             .record(commands, &super::metrics::BATCH_BUCKETS);
         metrics.committed(&committed, started.elapsed());
+        metrics.jobs.add(&tally);
         debug!(
             commands,
             transitions = count,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use leaseq_store::{Committed, Report, Space};
 
+use super::tally::JobCounters;
+
 /// Upper bounds of the duration buckets in microseconds: 50 µs to 5 s.
 pub(crate) const DURATION_BUCKETS_MICROS: [u64; 16] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
@@ -36,6 +38,8 @@ pub(crate) struct ShardMetrics {
     pub(crate) disk_full_refusals: AtomicU64,
     /// Commands refused because too many were waiting.
     pub(crate) inbox_full_refusals: AtomicU64,
+    /// What happened to jobs.
+    pub(crate) jobs: JobCounters,
     /// Bytes on disk.
     pub(crate) disk_bytes: AtomicU64,
     /// Segments on disk.

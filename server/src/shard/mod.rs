@@ -19,6 +19,7 @@ mod inbox;
 mod link;
 mod metrics;
 mod outboxes;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -27,3 +28,4 @@ pub(crate) use driver::{ShardOptions, start};
 pub(crate) use handle::{Condition, ShardHandle};
 pub(crate) use link::{SessionEvent, SessionLink, SessionSender};
 pub(crate) use metrics::{BATCH_BUCKETS, DURATION_BUCKETS_MICROS, Histogram};
+pub(crate) use tally::JobFact;

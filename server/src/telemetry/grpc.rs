@@ -76,6 +76,8 @@ counted! {
         Evicted = "evicted",
         /// It did not answer when asked whether it is alive.
         KeepaliveTimeout = "keepalive_timeout",
+        /// It reset more calls than limits.pending_accept_resets or local_error_resets allow.
+        TooManyResets = "too_many_resets",
         /// It broke, or broke the rules.
         Broken = "broken",
         /// It said nothing and went.

@@ -8,6 +8,7 @@ mod catch_panic;
 mod grpc;
 mod log;
 mod names;
+mod refusals;
 mod scrape;
 mod throttle;
 
@@ -15,4 +16,5 @@ pub(crate) use call::{CallLayer, CallService};
 pub(crate) use catch_panic::{CatchPanicLayer, CatchPanicService};
 pub(crate) use grpc::{AuthFailure, ConnectionEnd, ConnectionLimit, GrpcMetrics};
 pub use log::{LogError, init};
+pub(crate) use refusals::limit_refused;
 pub(crate) use scrape::{Facts, scrape};

@@ -1,6 +1,8 @@
 //! The names of all metrics, without the `_total` that the encoder adds to
 //! counters. Names are promises: dashboards and alerts hold them.
 
+use crate::shard::JobFact;
+
 pub(super) const BUILD_INFO: &str = "leaseq_build";
 pub(super) const CONDITION: &str = "leaseq_condition";
 pub(super) const UPTIME_SECONDS: &str = "leaseq_uptime_seconds";
@@ -23,6 +25,25 @@ pub(super) const QUEUE_OLDEST_READY_SECONDS: &str = "leaseq_queue_oldest_ready_s
 pub(super) const QUEUE_BYTES: &str = "leaseq_queue_bytes";
 pub(super) const QUEUE_PAUSED: &str = "leaseq_queue_paused";
 pub(super) const QUEUE_WAITING: &str = "leaseq_queue_waiting_workers";
+
+/// The counter of what happened to jobs.
+pub(super) fn jobs(fact: JobFact) -> (&'static str, &'static str) {
+    match fact {
+        JobFact::Put => ("leaseq_jobs_put", "Jobs put, outcomes included"),
+        JobFact::Leased => ("leaseq_jobs_leased", "Leases granted"),
+        JobFact::Completed => ("leaseq_jobs_completed", "Jobs completed"),
+        JobFact::Failed => ("leaseq_jobs_failed", "Attempts that failed"),
+        JobFact::Rejected => ("leaseq_jobs_rejected", "Jobs that a worker rejected"),
+        JobFact::Released => ("leaseq_jobs_released", "Jobs given back by their worker"),
+        JobFact::Expired => (
+            "leaseq_jobs_expired_leases",
+            "Leases that expired before a retry",
+        ),
+        JobFact::Dead => ("leaseq_jobs_dead", "Jobs given up"),
+        JobFact::Cancelled => ("leaseq_jobs_cancelled", "Jobs cancelled"),
+        JobFact::Redriven => ("leaseq_jobs_redriven", "Dead jobs made ready again"),
+    }
+}
 
 pub(super) const SHARD_COMMANDS: &str = "leaseq_shard_commands_decided";
 pub(super) const STORE_COMMITS: &str = "leaseq_store_batches_committed";

@@ -15,7 +15,8 @@ use tonic::Code;
 
 use super::grpc::{AuthFailure, CODES, ConnectionEnd, ConnectionLimit, GrpcMetrics};
 use super::names;
-use crate::shard::{BATCH_BUCKETS, DURATION_BUCKETS_MICROS, Histogram, ShardHandle};
+use super::refusals::limits_refused;
+use crate::shard::{BATCH_BUCKETS, DURATION_BUCKETS_MICROS, Histogram, JobFact, ShardHandle};
 
 /// What a scrape reads.
 #[derive(Clone, Debug)]
@@ -177,8 +178,9 @@ impl Collected {
             for (limit, count) in ConnectionLimit::ALL.iter().zip(&view.refused) {
                 counter(metric, &[("limit", limit.key())], *count)?;
             }
-            let pending = shard.inbox_full_refusals.load(Relaxed);
-            counter(metric, &[("limit", "limits.pending_commands")], pending)?;
+            for (limit, count) in limits_refused() {
+                counter(metric, &[("limit", limit)], count)?;
+            }
             let disk = shard.disk_full_refusals.load(Relaxed);
             counter(metric, &[("limit", "disk")], disk)
         })?;
@@ -234,6 +236,10 @@ impl Collected {
     fn shard(&self, sheet: &mut Sheet<'_, '_>) -> Result {
         let metrics = self.0.shard.metrics();
         let read = |value: &std::sync::atomic::AtomicU64| value.load(Relaxed);
+        for fact in JobFact::ALL {
+            let (name, help) = names::jobs(fact);
+            sheet.counter(name, help, metrics.jobs.get(fact))?;
+        }
         let help = "Commands decided";
         sheet.counter(names::SHARD_COMMANDS, help, read(&metrics.commands))?;
         let help = "Batches made durable";
