@@ -10,6 +10,7 @@ mod log;
 mod names;
 mod refusals;
 mod scrape;
+mod sheet;
 mod throttle;
 
 pub(crate) use call::{CallLayer, CallService};

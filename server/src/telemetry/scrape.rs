@@ -8,7 +8,7 @@ use std::time::Duration;
 use leaseq_engine::effect::{Counts, QueueView};
 use leaseq_engine::time::Time;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use tonic::Code;
@@ -16,7 +16,8 @@ use tonic::Code;
 use super::grpc::{AuthFailure, CODES, ConnectionEnd, ConnectionLimit, GrpcMetrics};
 use super::names;
 use super::refusals::limits_refused;
-use crate::shard::{BATCH_BUCKETS, DURATION_BUCKETS_MICROS, Histogram, JobFact, ShardHandle};
+use super::sheet::{COUNTER, GAUGE, HISTOGRAM, Label, Sheet, counter, gauge, histogram, seconds};
+use crate::shard::{BATCH_BUCKETS, JobFact, ShardHandle};
 
 /// What a scrape reads.
 #[derive(Clone, Debug)]
@@ -285,69 +286,6 @@ impl Collected {
         let help = "Bytes of a torn batch, never acknowledged, cut off at the last start";
         sheet.gauge(names::STORE_TORN_BYTES, help, read(&metrics.torn_bytes))
     }
-}
-
-const GAUGE: MetricType = MetricType::Gauge;
-const COUNTER: MetricType = MetricType::Counter;
-const HISTOGRAM: MetricType = MetricType::Histogram;
-
-/// What is written on.
-struct Sheet<'a, 'e> {
-    encoder: &'a mut DescriptorEncoder<'e>,
-}
-
-impl Sheet<'_, '_> {
-    fn family(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        fill: impl FnOnce(&mut MetricEncoder<'_>) -> Result,
-    ) -> Result {
-        let mut metric = self.encoder.encode_descriptor(name, help, None, kind)?;
-        fill(&mut metric)
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: u64) -> Result {
-        self.family(name, help, GAUGE, |metric| metric.encode_gauge(&value))
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) -> Result {
-        self.family(name, help, COUNTER, |metric| {
-            metric.encode_counter::<NoLabelSet, u64, u64>(&value, None)
-        })
-    }
-}
-
-type Label<'a> = (&'a str, &'a str);
-
-fn gauge(metric: &mut MetricEncoder<'_>, labels: &[Label<'_>], value: u64) -> Result {
-    metric.encode_family(&labels)?.encode_gauge(&value)
-}
-
-fn counter(metric: &mut MetricEncoder<'_>, labels: &[Label<'_>], value: u64) -> Result {
-    metric
-        .encode_family(&labels)?
-        .encode_counter::<NoLabelSet, u64, u64>(&value, None)
-}
-
-fn seconds(metric: &mut MetricEncoder<'_>, of: &Histogram) -> Result {
-    let bounds = DURATION_BUCKETS_MICROS.map(|micros| micros as f64 / 1e6);
-    histogram(metric, of, bounds, of.sum() as f64 / 1e6)
-}
-
-fn histogram(
-    metric: &mut MetricEncoder<'_>,
-    of: &Histogram,
-    bounds: [f64; 16],
-    sum: f64,
-) -> Result {
-    let mut buckets: Vec<(f64, u64)> = bounds.into_iter().zip(of.buckets()).collect();
-    let below: u64 = buckets.iter().map(|(_, count)| count).sum();
-    // Read after the buckets, so never less than their sum.
-    let count = of.count().max(below);
-    buckets.push((f64::MAX, count - below));
-    metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
 }
 
 fn method_labels(method: &super::grpc::Method) -> [Label<'_>; 3] {
