@@ -118,13 +118,27 @@ impl ChildServer {
         cpu_of(&self.pid()?.to_string())
     }
 
-    /// The most memory the server has had, in bytes, where the system tells.
-    pub(crate) fn memory_max(&self) -> Option<u64> {
+    /// The memory the server has now, and the most it has had, in bytes, where the system tells.
+    pub(crate) fn memory(&self) -> Option<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-        let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-        Some(kibibytes * 1024)
+        Some(Memory {
+            now: memory_field(&status, "VmRSS:")?,
+            max: memory_field(&status, "VmHWM:")?,
+        })
     }
+}
+
+/// Memory of a process, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) max: u64,
+}
+
+fn memory_field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 impl Place {
@@ -244,6 +258,13 @@ mod tests {
         let [first, second] = free_ports().unwrap();
         assert!(first.ip().is_loopback() && second.ip().is_loopback());
         assert_ne!(first.port(), second.port());
+    }
+
+    #[test]
+    fn memory_is_read_in_bytes() {
+        let status = "Name:\tleaseq\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n";
+        assert_eq!(memory_field(status, "VmHWM:"), Some(2048 * 1024));
+        assert_eq!(memory_field(status, "VmSwap:"), None);
     }
 
     #[cfg(target_os = "linux")]

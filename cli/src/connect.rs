@@ -214,7 +214,7 @@ fn hint_for(error: &Error) -> Option<&'static str> {
             "leaseq dev   (starts a server here), or LEASEQ_ADDR=host:port leaseq …"
         }
         Error::Tls { .. } => "--ca FILE   (the CA that signed the server's certificate)",
-        Error::QueueNotFound { .. } => "leaseq queue ls",
+        Error::QueueNotFound { .. } => "leaseq queue ls, or leaseq queue create QUEUE",
         Error::JobNotFound { .. } => "leaseq job ls QUEUE",
         Error::QueueExists { .. } => "leaseq queue update QUEUE …   (changes its settings)",
         Error::QueueFull { .. } => "leaseq put … --wait 30s   (waits for room)",

@@ -79,6 +79,11 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
+    /// Nobody is there to read any more, and nobody needs to be told.
+    pub(crate) fn unheard() -> Self {
+        Self::error("")
+    }
+
     /// The next thing to type.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -94,6 +99,7 @@ impl Failure {
     /// Says it on stderr, as a sentence or as one JSON object, and gives the exit code.
     pub(crate) fn report(&self, format: Format) -> ExitCode {
         match format {
+            _ if self.message.is_empty() => {}
             Format::Json => eprintln!("{}", self.to_json()),
             Format::Table | Format::Name => eprintln!("{self}"),
         }

@@ -20,8 +20,7 @@ pub(crate) enum Format {
     Name,
 }
 
-/// One line to stdout. A closed pipe (`leaseq job ls q | head`) is not an error of ours, but ends
-/// the run.
+/// One line to stdout. A closed pipe (`leaseq job ls q | head`) ends the run without a word.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     raw(format!("{text}\n").as_bytes())
 }
@@ -32,7 +31,10 @@ pub(crate) fn raw(bytes: &[u8]) -> Result<(), Failure> {
     stdout
         .write_all(bytes)
         .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::error(format!("cannot write to stdout: {error}")))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::unheard(),
+            _ => Failure::error(format!("cannot write to stdout: {error}")),
+        })
 }
 
 /// A JSON value: on several lines for a terminal, on one for a program.

@@ -109,6 +109,8 @@ fn environment(variables: impl Iterator<Item = (String, String)>) -> (Layer, Vec
     default(&KEYS, "LEASEQ_AUTHKEY", DEV_AUTHKEY);
     // The banner says what there is to say.
     default(&["LEASEQ_LOG_LEVEL"], "LEASEQ_LOG_LEVEL", "warn");
+    // Whoever presses ctrl-c wants to be back at the prompt.
+    default(&["LEASEQ_DRAIN_TIMEOUT"], "LEASEQ_DRAIN_TIMEOUT", "2s");
     // Only this machine can ask: let `grpcurl … list` work without more ado.
     default(&["LEASEQ_REFLECTION"], "LEASEQ_REFLECTION", "open");
     Layer::from_variables(variables)
@@ -178,10 +180,7 @@ impl Banner {
         let elsewhere = if self.grpc.port() == 5327 {
             String::new()
         } else {
-            format!(
-                "\n  in the other terminal first:   export LEASEQ_ADDR={}",
-                self.grpc
-            )
+            format!("\n    export LEASEQ_ADDR={}", self.grpc)
         };
         let Self { millis, grpc, .. } = self;
         format!(

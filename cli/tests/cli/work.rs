@@ -99,3 +99,34 @@ fn a_wrong_key_ends_a_worker_at_once() {
     let said = Said::of(command.env("LEASEQ_AUTHKEY", "wrong").output().unwrap());
     said.ends(4);
 }
+
+#[test]
+fn until_empty_ends_when_every_job_is_settled() {
+    let server = Server::start();
+    server
+        .run(&["queue", "create", "jobs", "--retry-initial-delay", "0"])
+        .ends(0);
+    server.run(&["put", "jobs", "a", "b", "c"]).ends(0);
+    // Each job fails once: those that wait for their second attempt are left, too.
+    let script = "test $LEASEQ_ATTEMPT = 2";
+    let said = server
+        .run(&["work", "jobs", "--until-empty", "--", "sh", "-c", script])
+        .ends(0);
+    assert_eq!(said.stderr.matches("completed").count(), 3, "{said:?}");
+    server.run(&["get", "jobs"]).ends(3);
+}
+
+#[test]
+fn a_program_that_is_not_there_ends_the_worker_and_spares_the_jobs() {
+    let server = Server::start();
+    server.put(&["jobs", "x"]);
+    let said = server
+        .run(&["work", "jobs", "--", "/no/such/program"])
+        .ends(1);
+    assert!(said.stderr.contains("/no/such/program"), "{said:?}");
+    let got = server
+        .run(&["get", "jobs", "-o", "json", "--wait", "10s"])
+        .ends(0)
+        .json();
+    assert_eq!(got["jobs"][0]["attempt"], 1);
+}

@@ -79,7 +79,7 @@ impl Latency {
         let mut report = run::report("latency", &target);
         report.count(&counts, counts.put_jobs, used.time);
         used.note(&mut report, counts.put_jobs);
-        report.server_memory_max_bytes = target.memory_max();
+        report.note_memory(target.memory());
         report.masters = self.masters.masters;
         report.workers = self.workers.workers;
         report.batch = 1;

@@ -38,7 +38,7 @@ impl Put {
         let mut report = run::report("put", &target);
         report.count(&counts, counts.put_jobs, used.time);
         used.note(&mut report, counts.put_jobs);
-        report.server_memory_max_bytes = target.memory_max();
+        report.note_memory(target.memory());
         report.masters = self.masters.masters;
         report.batch = self.batches.batch;
         report.payload_bytes = self.masters.payload;

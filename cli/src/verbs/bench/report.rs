@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::stats::Counts;
+use crate::child::Memory;
 use crate::output;
 
 /// One object with `-o json`. Fields are added, never renamed; times are microseconds.
@@ -40,6 +41,7 @@ pub(super) struct Report {
     pub(super) client_cpu_us_per_job: Option<f64>,
     /// Only if the server is this program's child.
     pub(super) server_cpu_us_per_job: Option<f64>,
+    pub(super) server_memory_bytes: Option<u64>,
     pub(super) server_memory_max_bytes: Option<u64>,
     /// Where the child keeps its data.
     pub(super) data: Option<String>,
@@ -59,6 +61,12 @@ impl Report {
         ] = quantiles(&counts.deliver);
         self.errors = counts.errors;
         self.first_error.clone_from(&counts.first_error);
+    }
+
+    /// Fills in what the server holds now.
+    pub(super) fn note_memory(&mut self, memory: Option<Memory>) {
+        self.server_memory_bytes = memory.map(|memory| memory.now);
+        self.server_memory_max_bytes = memory.map(|memory| memory.max);
     }
 
     /// For people.
@@ -97,10 +105,8 @@ impl Report {
         let all = [
             ("server CPU", self.server_cpu_us_per_job.map(cpu)),
             ("client CPU", self.client_cpu_us_per_job.map(cpu)),
-            (
-                "server memory",
-                self.server_memory_max_bytes.map(output::bytes),
-            ),
+            ("server memory", self.server_memory_bytes.map(output::bytes)),
+            ("at most", self.server_memory_max_bytes.map(output::bytes)),
         ];
         all.into_iter()
             .filter_map(|(name, value)| Some((name, value?)))

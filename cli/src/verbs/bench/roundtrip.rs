@@ -47,7 +47,7 @@ impl Roundtrip {
         let mut report = run::report("roundtrip", &target);
         report.count(&counts, counts.completed_jobs, used.time);
         used.note(&mut report, counts.completed_jobs);
-        report.server_memory_max_bytes = target.memory_max();
+        report.note_memory(target.memory());
         report.masters = self.masters.masters;
         report.workers = self.workers.workers;
         report.batch = self.batches.batch;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use leaseq_client::{Client, ClientBuilder, ServerInfo};
 
 use super::load::ServerArgs;
-use crate::child::{ChildServer, Scratch, random};
+use crate::child::{ChildServer, Memory, Scratch, random};
 use crate::connect;
 use crate::exit::Failure;
 
@@ -70,9 +70,9 @@ impl Target {
         self.child.as_ref()?.cpu()
     }
 
-    /// The most memory that the child has had.
-    pub(super) fn memory_max(&self) -> Option<u64> {
-        self.child.as_ref()?.memory_max()
+    /// The child's memory.
+    pub(super) fn memory(&self) -> Option<Memory> {
+        self.child.as_ref()?.memory()
     }
 
     /// Where the child's data is.

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(super) enum Verdict {
     Fail(String),
     Reject(String),
     Release(Duration),
+    /// The program itself cannot be started: no job is to blame.
+    Broken(String),
 }
 
 /// The program and its arguments.
@@ -66,7 +69,7 @@ impl JobCommand {
     pub(super) async fn run(&self, input: Input, stop: impl Future<Output = String>) -> Verdict {
         let mut child = match self.spawn(&input) {
             Ok(child) => child,
-            Err(why) => return Verdict::Fail(why),
+            Err(verdict) => return verdict,
         };
         let exchange = exchange(&mut child, input.payload, self.result_bytes_max);
         let done = tokio::select! {
@@ -86,19 +89,25 @@ impl JobCommand {
         }
     }
 
-    fn spawn(&self, input: &Input) -> Result<Child, String> {
+    fn spawn(&self, input: &Input) -> Result<Child, Verdict> {
+        let args = self.args_for(&input.payload).map_err(Verdict::Fail)?;
         let mut command = Command::new(&self.program);
         command
-            .args(self.args_for(&input.payload)?)
+            .args(args)
             .envs(input.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         platform::shield_from_terminal(&mut command);
-        command
-            .spawn()
-            .map_err(|error| format!("cannot run {}: {error}", self.program.display()))
+        command.spawn().map_err(|error| {
+            let why = format!("cannot run {}: {error}", self.program.display());
+            match error.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => Verdict::Broken(why),
+                // A payload too long for an argument, too many processes: this job, this moment.
+                _ => Verdict::Fail(why),
+            }
+        })
     }
 
     /// The arguments with `{}` replaced by the payload.
@@ -264,14 +273,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_is_not_there_fails_the_job() {
+    async fn a_program_that_is_not_there_is_no_fault_of_the_job() {
         let command = JobCommand::new(&["/no/such/program".into()], 16).unwrap();
         let input = Input {
             payload: Bytes::new(),
             environment: Vec::new(),
         };
         let verdict = command.run(input, std::future::pending()).await;
-        assert!(matches!(verdict, Verdict::Fail(why) if why.contains("/no/such/program")));
+        assert!(matches!(verdict, Verdict::Broken(why) if why.contains("/no/such/program")));
     }
 
     #[tokio::test]

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
-use leaseq_client::{Job, JobError, Worker};
+use leaseq_client::{Client, Job, JobError, WaitUntil, Worker};
 use serde_json::json;
+use tokio::sync::SetOnce;
 
 use crate::connect::Connect;
 use crate::exit::{Exit, Failure, Outcome};
@@ -40,7 +41,7 @@ use pace::Pace;
     after_help = "Examples:
   leaseq work jobs -- ./resize.sh
   leaseq work urls --concurrency 8 -- curl -sf {}
-  leaseq work jobs --exit-when-idle 5s -- cat"
+  leaseq work words --until-empty -- wc -w"
 )]
 pub(crate) struct Work {
     /// The queue; several: separate them with commas
@@ -67,6 +68,9 @@ pub(crate) struct Work {
     /// End when no job has come for this long
     #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]
     exit_when_idle: Option<Duration>,
+    /// End when no job is left: none scheduled, ready or leased
+    #[arg(long, conflicts_with = "exit_when_idle")]
+    until_empty: bool,
     /// Say nothing about jobs that are completed
     #[arg(long, short)]
     quiet: bool,
@@ -89,16 +93,26 @@ impl Work {
             pace: Arc::clone(&pace),
             format,
             quiet: self.quiet,
+            broken: SetOnce::new(),
         });
+        let at_desk = Arc::clone(&desk);
         let handler = move |job: Job| {
-            let desk = Arc::clone(&desk);
+            let desk = Arc::clone(&at_desk);
             async move { desk.work_on(job).await }
         };
         let worker = self.worker()?;
         self.announce(format);
+        let client = self.connect.patient_client()?;
         let shutdown = async {
             tokio::select! {
                 () = pace.idle() => {}
+                ended = self.all_settled(&client) => {
+                    if let Err(error) = ended {
+                        // What runs may finish, and then this is told.
+                        let _ = desk.broken.set(error.to_string());
+                    }
+                }
+                _ = desk.broken.wait() => {}
                 () = platform::stop_requested() => {
                     eprintln!("taking no more jobs; what runs may finish (again: end at once)");
                 }
@@ -109,7 +123,10 @@ impl Work {
             // Programs die with their handles; their jobs come back after the grace.
             () = second_stop() => return Err(Failure::error("interrupted: jobs that ran go back")),
         }
-        Ok(Exit::Ok)
+        match desk.broken.get() {
+            Some(why) => Err(Failure::error(why)),
+            None => Ok(Exit::Ok),
+        }
     }
 
     fn worker(&self) -> Result<Worker, Failure> {
@@ -129,6 +146,22 @@ impl Work {
             worker = worker.lease_duration(duration);
         }
         Ok(worker)
+    }
+
+    /// Waits until no job is left on any of the queues; for ever if that is not asked for.
+    async fn all_settled(&self, client: &Client) -> leaseq_client::Result<()> {
+        const ONE_WAIT: Duration = Duration::from_secs(60);
+        if !self.until_empty {
+            return std::future::pending().await;
+        }
+        for queue in &self.queue {
+            while !client
+                .wait_queue(queue, WaitUntil::Settled, ONE_WAIT)
+                .await?
+                .done
+            {}
+        }
+        Ok(())
     }
 
     fn announce(&self, format: Format) {
@@ -153,6 +186,8 @@ struct Desk {
     pace: Arc<Pace>,
     format: Format,
     quiet: bool,
+    /// Why this cannot go on.
+    broken: SetOnce<String>,
 }
 
 impl Desk {
@@ -180,6 +215,12 @@ impl Desk {
             Verdict::Fail(error) => Err(JobError::fail(error)),
             Verdict::Reject(error) => Err(JobError::reject(error)),
             Verdict::Release(delay) => Err(JobError::release_after(delay)),
+            Verdict::Broken(why) => {
+                // Jobs that ran at the same time may have said so before.
+                let _ = self.broken.set(why);
+                // Not at once, or it would come straight back to this worker, which is leaving.
+                Err(JobError::release_after(Duration::from_secs(1)))
+            }
         }
     }
 
@@ -189,7 +230,7 @@ impl Desk {
             Verdict::Complete(_) => ("completed", None),
             Verdict::Fail(error) => ("failed", Some(error)),
             Verdict::Reject(error) => ("rejected", Some(error)),
-            Verdict::Release(_) => ("released", None),
+            Verdict::Release(_) | Verdict::Broken(_) => ("released", None),
         };
         // Nobody may be listening any more; the job is settled all the same.
         let _ = match self.format {
