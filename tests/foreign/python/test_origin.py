@@ -76,9 +76,20 @@ class Origin(LeaseqTest):
         self.assertEqual(["task queue is empty.", "worker exit."], worker[1:])
 
     def test_a_worker_killed_in_get_swallows_nothing(self):
+        worker = self.start("worker.py", JOBS="1000", LEASE_SECONDS="2")
+        self.wait_until(lambda: self.waiting("task_queue") == 1)
+        worker.send_signal(signal.SIGKILL)
+        # At once: the server may not have heard of the death yet. Then the job is leased to the
+        # dead worker, and comes back when that lease ends.
+        job_id, = self.put(b"12", queue="task_queue").job_ids
+        job, = self.get(queue="task_queue", auto_complete=True)
+        self.assertEqual(job_id, job.id)
+
+    def test_a_worker_known_to_be_gone_gets_nothing(self):
         worker = self.start("worker.py", JOBS="1000")
         self.wait_until(lambda: self.waiting("task_queue") == 1)
         worker.send_signal(signal.SIGKILL)
+        self.wait_until(lambda: self.waiting("task_queue") == 0)
         job_id, = self.put(b"12", queue="task_queue").job_ids
         job, = self.get(queue="task_queue", auto_complete=True)
         self.assertEqual((job_id, 1), (job.id, job.attempt))
