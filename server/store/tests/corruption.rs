@@ -7,7 +7,10 @@ mod support;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use leaseq_store::conformance::{Trial, Workload};
+use bytes::Bytes;
+use leaseq_engine::id::JobSeq;
+use leaseq_engine::transition::Content;
+use leaseq_store::conformance::{Trial, Workload, jobs_added};
 use leaseq_store::disk::FaultyDisk;
 use leaseq_store::{Journal, Position, Store, StoreError};
 use support::{SMALL, journal, loaded, run};
@@ -192,40 +195,119 @@ fn garbage_behind_the_last_batch_is_cut_and_counted() {
     }
 }
 
+/// Between two batches, too, where all that is left of it looks right, and where only
+/// zeros are gone.
 #[test]
-fn a_file_cut_short_is_refused_or_costs_the_end_alone() {
+fn a_file_cut_short_is_refused() {
     let stopped = stopped();
-    let names = segments(&stopped.disk);
-    let (last, others) = names.split_last().unwrap();
     let mut random = Workload::new(2, 0);
-    for name in others {
-        for _ in 0..10 {
-            let disk = stopped.fork();
-            let keep = random.below(4_000);
-            let bytes = disk.read_file(name).unwrap();
-            disk.truncate(name, keep);
-            if bytes[keep..].iter().all(|byte| *byte == 0) {
-                // Nothing is lost with it.
-                assert!(matches!(stopped.start(&disk), Answer::Served { errors: 0 }));
-                continue;
-            }
-            let error = stopped.refused(&disk);
-            // The file itself, or the next one, which does not go on where it ends.
-            let (path, _) = place(&error);
-            let number = |path: &str| path.trim_end_matches(".seg").parse::<u64>().unwrap();
-            let found = number(path.file_name().unwrap().to_str().unwrap());
-            assert!((0..=1).contains(&(found - number(name))), "{name}: {error}");
+    let (last, batch) = &stopped.last;
+    let ends = [batch.start, batch.start + 60, batch.end.next_multiple_of(8)];
+    let mut cuts: Vec<(String, usize)> = ends.map(|at| (last.clone(), at as usize)).into();
+    for name in segments(&stopped.disk) {
+        // A batch that fits no segment makes its segment longer than it was made.
+        let len = SMALL.segment_bytes as usize;
+        let lens = [0, 10, 63, 64, random.below(len), random.below(len), len - 1];
+        cuts.extend(lens.map(|keep| (name.clone(), keep)));
+    }
+    for (name, keep) in cuts {
+        let disk = stopped.fork();
+        disk.truncate(&name, keep);
+        let error = stopped.refused(&disk);
+        assert!(place(&error).0.ends_with(&name), "{error}");
+        if keep >= 64 {
+            let text = error.to_string();
+            assert!(text.contains("is shorter than it was made"), "{text}");
         }
     }
-    for keep in [0, 10, 63] {
-        let disk = stopped.fork();
-        disk.truncate(last, keep);
-        assert!(place(&stopped.refused(&disk)).0.ends_with(last));
+}
+
+/// Where fields of a frame header are, and the salt in a segment's.
+const FRAME_FIELDS_AT: usize = 8;
+const FRAME_POSITION_AT: usize = 24;
+const FRAME_EPOCH_AT: usize = 32;
+const SALT_AT: usize = 48;
+const FRAME_HEADER_BYTES: usize = 56;
+
+/// A frame header that says that everything was synced, as whoever does not know the
+/// salt would make it.
+fn crafted_header() -> Vec<u8> {
+    let mut fields = vec![0; FRAME_HEADER_BYTES - FRAME_FIELDS_AT];
+    fields[0] = 1;
+    fields[32 - FRAME_FIELDS_AT..].fill(0x7f);
+    let mut header = b"LSQF".to_vec();
+    header.extend_from_slice(&crc32c::crc32c(&fields).to_le_bytes());
+    header.extend_from_slice(&fields);
+    header
+}
+
+#[test]
+fn a_payload_that_looks_like_a_frame_does_not_stop_a_start() {
+    let (disk, mut trial) = (FaultyDisk::new(), Trial::new());
+    let mut journal = loaded(&mut trial, &disk);
+    let mut workload = Workload::new(4, 500);
+    run(&mut trial, &mut journal, &mut workload, 3).unwrap();
+    let kept = trial.clone();
+    let name = segments(&disk).last().unwrap().clone();
+    let before = disk.read_file(&name).unwrap();
+    // A byte more than a header each: one of eight is where a frame may begin.
+    let mut payload = Vec::new();
+    for _ in 0..8 {
+        payload.extend(crafted_header());
+        payload.push(0);
     }
-    // Inside the last batch.
+    let content = Content {
+        headers: Bytes::new(),
+        payload: payload.into(),
+    };
+    let added = jobs_added(JobSeq(1 << 40), vec![content]);
+    trial.commit_all(&mut journal, vec![added]).unwrap();
+    drop(journal);
+    disk.kill();
+    let mut torn = disk.read_file(&name).unwrap();
+    let differ = |at: &usize| before.get(*at) != torn.get(*at);
+    let frame = (0..torn.len()).find(differ).unwrap();
+    torn[frame..frame + FRAME_HEADER_BYTES].fill(0);
+    disk.write_file(&name, torn);
+    let mut trial = kept;
+    let found = trial.load(&mut support::journal(&disk)).unwrap();
+    assert!(found.torn_bytes > 0, "{found:?}");
+}
+
+/// The last batch once more behind itself, as a writer of this epoch would have it.
+fn repeated(stopped: &Stopped, epoch: u64) -> FaultyDisk {
+    let (name, range) = &stopped.last;
     let disk = stopped.fork();
-    disk.truncate(last, stopped.last.1.start as usize + 60);
-    assert!(matches!(stopped.start(&disk), Answer::Cut));
+    let mut bytes = disk.read_file(name).unwrap();
+    let salt = u32::from_le_bytes(bytes[SALT_AT..SALT_AT + 4].try_into().unwrap());
+    let (from, end) = (range.start as usize, range.end.next_multiple_of(8) as usize);
+    let mut frame = bytes[from..end].to_vec();
+    let next = stopped.trial.next().0;
+    frame[FRAME_POSITION_AT..FRAME_POSITION_AT + 8].copy_from_slice(&next.to_le_bytes());
+    frame[FRAME_EPOCH_AT..FRAME_EPOCH_AT + 8].copy_from_slice(&epoch.to_le_bytes());
+    let crc = crc32c::crc32c_append(salt, &frame[FRAME_FIELDS_AT..FRAME_HEADER_BYTES]);
+    frame[4..FRAME_FIELDS_AT].copy_from_slice(&crc.to_le_bytes());
+    bytes[end..end + frame.len()].copy_from_slice(&frame);
+    disk.write_file(name, bytes);
+    disk
+}
+
+#[test]
+fn a_leftover_of_an_earlier_start_is_no_batch() {
+    let stopped = stopped();
+    let disk = repeated(&stopped, 0);
+    let mut trial = stopped.trial.clone();
+    let found = trial.load(&mut journal(&disk)).unwrap();
+    assert!(found.torn_bytes > 0, "{found:?}");
+    // Of this start, it would have been one.
+    let mut batches = 0;
+    let mut count = |_, _| {
+        batches += 1;
+        Ok(())
+    };
+    let found = journal(&repeated(&stopped, 1)).load(&mut count).unwrap();
+    assert_eq!(found.next.0, stopped.trial.next().0 + 1);
+    assert_eq!(found.torn_bytes, 0);
 }
 
 #[test]

@@ -292,6 +292,11 @@ impl Disk for FaultyDisk {
         fate.done(())
     }
 
+    /// Follows from the calls before, as all that this disk does.
+    fn random(&self) -> u32 {
+        (lock(&self.state).random.next() >> 32) as u32
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         PathBuf::from("/faulty").join(name)
     }

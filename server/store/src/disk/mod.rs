@@ -54,6 +54,9 @@ pub trait Disk: Send + 'static {
     /// When the operating system says no: what is durable is then unknown.
     fn sync_dir(&self) -> io::Result<()>;
 
+    /// A number that whoever sends data to the server cannot foresee.
+    fn random(&self) -> u32;
+
     /// The full path of a name, for texts.
     fn path(&self, name: &str) -> PathBuf;
 }
@@ -72,6 +75,15 @@ pub trait DiskFile: Clone + Send + 'static {
     /// # Errors
     /// When the file is shorter, or cannot be read.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The first place from `at` on that may hold anything but zeros, as far as the
+    /// system can tell without reading: all between is zeros. `None`: the rest is.
+    ///
+    /// # Errors
+    /// When the operating system says no.
+    fn data_from(&self, at: u64) -> io::Result<Option<u64>> {
+        Ok(Some(at))
+    }
 
     /// Writes all of `bytes` at `offset`. Not durable before `sync_data`.
     ///

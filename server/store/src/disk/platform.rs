@@ -149,6 +149,27 @@ pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     write_zeros(file, bytes)
 }
 
+/// The first place from `at` on that was ever written, if the file system keeps
+/// account of that; `None` if nothing was. What it cannot tell counts as written.
+#[cfg(target_os = "linux")]
+pub(super) fn data_from(file: &File, at: u64) -> io::Result<Option<u64>> {
+    use rustix::fs::SeekFrom;
+    use rustix::io::Errno;
+
+    // It moves the file's own place, which nothing here reads or writes by.
+    match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(data) => Ok(Some(data)),
+        Err(Errno::NXIO) => Ok(None),
+        Err(_) => Ok(Some(at)),
+    }
+}
+
+/// The first place from `at` on that may have been written.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn data_from(_file: &File, at: u64) -> io::Result<Option<u64>> {
+    Ok(Some(at))
+}
+
 fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
     const CHUNK: &[u8] = &[0; 64 << 10];
 

@@ -5,6 +5,7 @@
 //! removed: two processes that lock two files of the same name would both have it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -139,6 +140,11 @@ impl Disk for RealDisk {
         platform::sync_dir(&self.dir)
     }
 
+    fn random(&self) -> u32 {
+        // The keys of each are random.
+        (RandomState::new().build_hasher().finish() >> 32) as u32
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -151,6 +157,10 @@ impl DiskFile for RealFile {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         platform::read_exact_at(&self.0, buffer, offset)
+    }
+
+    fn data_from(&self, at: u64) -> io::Result<Option<u64>> {
+        platform::data_from(&self.0, at)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::Content;
 
-use super::frame::{ALIGN, HEADER_BYTES, Header, Kind, table_len, table_of};
+use super::frame::{ALIGN, HEADER_BYTES, Header, Kind, checksum, table_len, table_of};
 use super::index::Blob;
 use crate::seam::StoreError;
 
@@ -107,7 +107,13 @@ impl FrameBuffer {
         })
     }
 
-    pub(super) fn finish(mut self, draft: &Draft, header: impl FnOnce(u32) -> Header) -> FullFrame {
+    /// Fills in table and header, for a segment with this salt.
+    pub(super) fn finish(
+        mut self,
+        draft: &Draft,
+        salt: u32,
+        header: impl FnOnce(u32) -> Header,
+    ) -> FullFrame {
         let table_at = HEADER_BYTES + draft.meta.len();
         let (head, contents) = self.bytes.split_at_mut(self.contents_at);
         if let Some(table) = head.get_mut(table_at..) {
@@ -116,7 +122,8 @@ impl FrameBuffer {
             }
         }
         if let Some((header_bytes, checked)) = head.split_at_mut_checked(HEADER_BYTES) {
-            header_bytes.copy_from_slice(&header(crc32c::crc32c(checked)).encode());
+            let header = header(checksum(salt, checked));
+            header_bytes.copy_from_slice(&header.encode(salt));
         }
         self.bytes.resize(draft.frame_len(), 0);
         FullFrame {

@@ -79,10 +79,14 @@ impl<D: Disk> Journal<D> {
         let Some(last) = self.segments.back() else {
             return Err(StoreError::Failed);
         };
-        let (number, file, at) = (last.number, last.file.clone(), last.end);
+        let (number, file, at, salt) = (last.number, last.file.clone(), last.end, last.salt);
         let mut frame = FrameBuffer::new(draft, number, at)?;
-        add_contents(self, &mut frame)?;
-        let frame = frame.finish(draft, |meta_crc| Header {
+        if let Err(error) = add_contents(self, &mut frame) {
+            // The index knows a part of the batch already.
+            self.failed = true;
+            return Err(error);
+        }
+        let frame = frame.finish(draft, salt, |meta_crc| Header {
             kind: draft.kind,
             meta_len: draft.meta_len(),
             contents_len: u32::try_from(draft.contents_len).unwrap_or(u32::MAX),
@@ -171,25 +175,28 @@ impl<D: Disk> Journal<D> {
                 )?
             }
         };
+        let name = segment::name(number);
+        let len = self.checked("cannot begin", &name, file.len())?;
         let header = SegmentHeader {
             number,
             first: self.next,
             epoch: self.epoch,
+            made_len: len,
+            salt: self.disk.random(),
         };
-        let name = segment::name(number);
         let begun = file
             .write_all_at(&header.encode(), 0)
             .and_then(|()| file.sync_data())
             .and_then(|()| self.disk.rename(SPARE_NAME, &name))
-            .and_then(|()| self.disk.sync_dir())
-            .and_then(|()| file.len());
-        let len = self.checked("cannot begin", &name, begun)?;
+            .and_then(|()| self.disk.sync_dir());
+        self.checked("cannot begin", &name, begun)?;
         let end = SEGMENT_HEADER_BYTES as u64;
         self.segments.push_back(Segment {
             number,
             file,
             end,
             len,
+            salt: header.salt,
         });
         Ok(())
     }

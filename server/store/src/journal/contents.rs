@@ -11,7 +11,7 @@ use leaseq_engine::transition::Content;
 use super::Journal;
 use super::frame::{CHUNK_BYTES, HEADER_BYTES, Header, contents_right};
 use super::index::{BLOB_HEAD_BYTES, Blob};
-use super::segment;
+use super::segment::{self, Segment};
 use crate::disk::{Disk, DiskFile};
 use crate::seam::StoreError;
 
@@ -125,11 +125,9 @@ impl<D: Disk> Journal<D> {
             .segments
             .binary_search_by_key(&number, |segment| segment.number);
         let found = found.ok().and_then(|n| self.segments.get(n));
-        let file = &found
-            .ok_or_else(|| self.damaged(blob, "its segment is gone"))?
-            .file;
+        let segment = found.ok_or_else(|| self.damaged(blob, "its segment is gone"))?;
         let read = read_chunks(
-            file,
+            segment,
             u64::from(place.frame),
             place.at as usize,
             blob.len as usize,
@@ -166,14 +164,15 @@ impl<D: Disk> Journal<D> {
 /// from `at` on are among them, and more as far as it goes. Gives where they begin
 /// in the contents. `None`: they are not what was written.
 fn read_chunks<F: DiskFile>(
-    file: &F,
+    segment: &Segment<F>,
     frame: u64,
     at: usize,
     len: usize,
 ) -> io::Result<Option<(usize, Vec<u8>)>> {
+    let file = &segment.file;
     let mut header = [0; HEADER_BYTES];
     file.read_exact_at(&mut header, frame)?;
-    let Some(header) = Header::decode(&header) else {
+    let Some(header) = Header::decode(&header, segment.salt) else {
         return Ok(None);
     };
     let contents_len = header.contents_len as usize;

@@ -5,7 +5,9 @@
 //! ```
 //!
 //! The header has a checksum of its own, so that its lengths can be trusted; it
-//! holds the checksum of meta and table; the table holds those of the contents.
+//! holds the checksum of meta and table; the table holds those of the contents. The
+//! first two start from the segment's salt, which nobody who puts a job knows, so
+//! that no payload can be made to look like a frame.
 //! So a restart reads meta alone, and any part of the contents can be checked
 //! without reading all of it. docs/STORAGE.md gives every byte.
 
@@ -92,7 +94,7 @@ impl Header {
         }
     }
 
-    pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
+    pub(super) fn encode(&self, salt: u32) -> [u8; HEADER_BYTES] {
         let mut fields = Vec::with_capacity(HEADER_BYTES);
         fields.extend_from_slice(&self.kind.code().to_le_bytes());
         fields.extend_from_slice(&self.meta_len.to_le_bytes());
@@ -106,17 +108,17 @@ impl Header {
         let (marker, rest) = bytes.split_at_mut(MARKER.len());
         marker.copy_from_slice(&MARKER);
         let (crc, rest) = rest.split_at_mut(4);
-        crc.copy_from_slice(&crc32c::crc32c(&fields).to_le_bytes());
+        crc.copy_from_slice(&checksum(salt, &fields).to_le_bytes());
         rest.copy_from_slice(&fields);
         bytes
     }
 
-    /// The header in these bytes, if there is one.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// The header in these bytes of a segment with this salt, if there is one.
+    pub(super) fn decode(bytes: &[u8], salt: u32) -> Option<Self> {
         let (header, _) = bytes.split_at_checked(HEADER_BYTES)?;
         let (marker, rest) = header.split_first_chunk::<4>()?;
         let (crc, fields) = rest.split_first_chunk::<4>()?;
-        if *marker != MARKER || u32::from_le_bytes(*crc) != crc32c::crc32c(fields) {
+        if *marker != MARKER || u32::from_le_bytes(*crc) != checksum(salt, fields) {
             return None;
         }
         let (kind, rest) = fields.split_first_chunk::<4>()?;
@@ -138,6 +140,11 @@ impl Header {
             durable: Position(u64::from_le_bytes(*durable)),
         })
     }
+}
+
+/// The checksum of a part of a frame that is not its contents.
+pub(super) fn checksum(salt: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(salt, bytes)
 }
 
 /// Bytes of the table for so many bytes of contents.
@@ -162,6 +169,8 @@ pub(super) fn contents_right(contents: &[u8], table: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    const SALT: u32 = 0x5a17_5a17;
+
     fn header() -> Header {
         Header {
             kind: Kind::Batch,
@@ -177,18 +186,20 @@ mod tests {
 
     #[test]
     fn a_header_survives_its_encoding() {
-        assert_eq!(Header::decode(&header().encode()), Some(header()));
+        let encoded = header().encode(SALT);
+        assert_eq!(Header::decode(&encoded, SALT), Some(header()));
+        assert_eq!(Header::decode(&encoded, 0), None, "of another segment");
         assert_eq!(header().table_len(), 16, "200,000 bytes are four chunks");
         assert_eq!(header().frame_len() % ALIGN, 0);
     }
 
     #[test]
     fn any_flipped_bit_is_noticed() {
-        let good = header().encode();
+        let good = header().encode(SALT);
         for at in 0..good.len() * 8 {
             let mut bad = good;
             bad[at / 8] ^= 1 << (at % 8);
-            assert_eq!(Header::decode(&bad), None, "bit {at}");
+            assert_eq!(Header::decode(&bad, SALT), None, "bit {at}");
         }
     }
 

@@ -10,8 +10,8 @@ use super::Journal;
 use super::carried::note;
 use super::frame::Kind;
 use super::open::{Opened, open_segments};
-use super::scan::{End, Frame, Scanned, nonzero_end, scan};
-use super::segment::{self, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment};
+use super::scan::{Before, End, Frame, Scanned, nonzero_end, scan};
+use super::segment::{self, SPARE_NAME, Segment};
 use super::sync::{Flusher, SyncPolicy};
 use crate::disk::{Disk, DiskFile};
 use crate::doctor::{Findings, SegmentFinding};
@@ -170,7 +170,12 @@ impl<D: Disk> Journal<D> {
         let number = segment.header.number;
         // A segment is synced as a whole before the next one begins.
         progress.unsure.clear();
-        let scanned = scan(&segment.file, progress.next, contents, |frame| {
+        let before = Before {
+            next: progress.next,
+            epoch: progress.epoch,
+            salt: segment.header.salt,
+        };
+        let scanned = scan(&segment.file, before, contents, |frame| {
             self.read_frame(number, frame, progress, replay)
                 .map_err(|error| match error {
                     FrameError::Bytes(what) => Failure::Store(damaged(frame.at, what)),
@@ -187,12 +192,13 @@ impl<D: Disk> Journal<D> {
                 source,
             },
         })?;
-        let Opened { file, len, .. } = segment;
+        let Opened { header, file, len } = segment;
         self.segments.push_back(Segment {
             number,
             file,
             end: scanned.at,
             len,
+            salt: header.salt,
         });
         match scanned.end {
             End::Clean => Ok(scanned),
@@ -304,7 +310,7 @@ impl<D: Disk> Journal<D> {
         self.epoch = Epoch(progress.epoch.0 + 1);
         self.next = progress.next;
         self.compaction.trimmed = progress.trimmed;
-        self.adopt_spare()?;
+        self.remove_spare()?;
         if self.segments.is_empty() {
             self.start_segment(1)?;
         }
@@ -323,25 +329,15 @@ impl<D: Disk> Journal<D> {
         self.set_space_aside()
     }
 
-    /// Takes over the spare of the last owner if it is what it should be.
-    fn adopt_spare(&mut self) -> Result<(), StoreError> {
+    /// Removes the spare of the last owner: to know that it is blank, all of it would
+    /// have to be read. A new one is set aside at the end of the start; without room
+    /// for it puts are refused until there is (J5).
+    fn remove_spare(&mut self) -> Result<(), StoreError> {
         let names = self.disk.list();
         let names = self.checked("cannot list", "", names)?;
-        if !names.iter().any(|name| name == SPARE_NAME) {
-            return Ok(());
-        }
-        let usable = self.disk.open(SPARE_NAME).and_then(|file| {
-            let len_right = file.len()? == self.options.segment_bytes;
-            let blank = len_right
-                && nonzero_end(&file, SEGMENT_HEADER_BYTES as u64)? == SEGMENT_HEADER_BYTES as u64;
-            Ok(blank.then_some(file))
-        });
-        match self.checked("cannot open", SPARE_NAME, usable)? {
-            Some(file) => self.spare = Some(file),
-            None => {
-                let removed = self.disk.remove(SPARE_NAME);
-                self.checked("cannot remove", SPARE_NAME, removed)?;
-            }
+        if names.iter().any(|name| name == SPARE_NAME) {
+            let removed = self.disk.remove(SPARE_NAME);
+            self.checked("cannot remove", SPARE_NAME, removed)?;
         }
         Ok(())
     }

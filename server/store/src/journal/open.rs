@@ -61,6 +61,17 @@ pub(super) fn open_segments<D: Disk>(disk: &D) -> Result<Vec<Opened<D::File>>, S
         if header.number != number {
             return Err(damaged(format!("it says it is segment {}", header.number)));
         }
+        // A file cut off between two batches looks whole but for this.
+        if len < header.made_len {
+            return Err(StoreError::Damaged {
+                path: disk.path(&name),
+                offset: len,
+                what: format!(
+                    "the file is shorter than it was made, {} bytes",
+                    header.made_len
+                ),
+            });
+        }
         opened.push(Opened { header, file, len });
     }
     Ok(opened)

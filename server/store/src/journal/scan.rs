@@ -4,10 +4,10 @@
 
 use std::io;
 
-use super::frame::{ALIGN, HEADER_BYTES, Header, MARKER, contents_right};
+use super::frame::{ALIGN, HEADER_BYTES, Header, MARKER, checksum, contents_right};
 use super::segment::SEGMENT_HEADER_BYTES;
 use crate::disk::DiskFile;
-use crate::seam::Position;
+use crate::seam::{Epoch, Position};
 
 /// How much is read at a time.
 const WINDOW_BYTES: usize = 256 << 10;
@@ -33,6 +33,24 @@ pub(super) enum End {
     Damaged,
 }
 
+/// What is known of a segment before a frame of it is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    /// The position of the next frame.
+    pub(super) next: Position,
+    /// The highest epoch so far: a frame of a lower one is a leftover and no frame.
+    pub(super) epoch: Epoch,
+    /// Where the segment's checksums start from.
+    pub(super) salt: u32,
+}
+
+impl Before {
+    /// Whether a frame with this header may come here or later.
+    fn admits(&self, header: &Header) -> bool {
+        header.epoch >= self.epoch
+    }
+}
+
 /// How reading a segment ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Scanned {
@@ -43,11 +61,11 @@ pub(super) struct Scanned {
     pub(super) end: End,
 }
 
-/// Reads the frames of `file`, of which the first has the position `next`. `visit`
-/// gets each; with `contents`, only after its contents were found right, too.
+/// Reads the frames of `file`, which go on from `before`. `visit` gets each; with
+/// `contents`, only after its contents were found right, too.
 pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
     file: &F,
-    mut next: Position,
+    mut before: Before,
     contents: bool,
     mut visit: impl FnMut(&Frame<'_>) -> Result<(), E>,
 ) -> Result<Scanned, E> {
@@ -60,14 +78,16 @@ pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
     };
     let mut at = SEGMENT_HEADER_BYTES as u64;
     loop {
-        match read_frame(&mut window, at, contents)? {
-            Some((header, meta)) if header.position == next => {
+        match read_frame(&mut window, at, before.salt, contents)? {
+            Some((header, meta)) if header.position == before.next && before.admits(&header) => {
                 visit(&Frame { header, meta, at })?;
-                next = header.next();
+                before.next = header.next();
+                before.epoch = header.epoch;
                 at += header.frame_len() as u64;
             }
             Some(_) | None => {
-                let end = what_follows(&mut window, at, next)?;
+                let end = what_follows(&mut window, at, before)?;
+                let next = before.next;
                 return Ok(Scanned { at, next, end });
             }
         }
@@ -78,9 +98,10 @@ pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
 fn read_frame<'w, F: DiskFile>(
     window: &'w mut Window<'_, F>,
     at: u64,
+    salt: u32,
     contents: bool,
 ) -> io::Result<Option<(Header, &'w [u8])>> {
-    let Some(header) = window.get(at, HEADER_BYTES)?.and_then(Header::decode) else {
+    let Some(header) = window.header(at, salt)? else {
         return Ok(None);
     };
     if at + header.frame_len() as u64 > window.len.next_multiple_of(ALIGN as u64) {
@@ -93,7 +114,7 @@ fn read_frame<'w, F: DiskFile>(
     let Some(meta_and_table) = window.get(at + HEADER_BYTES as u64, checked)? else {
         return Ok(None);
     };
-    if crc32c::crc32c(meta_and_table) != header.meta_crc {
+    if checksum(salt, meta_and_table) != header.meta_crc {
         return Ok(None);
     }
     Ok(meta_and_table
@@ -118,13 +139,13 @@ fn contents_match<F: DiskFile>(
     Ok(contents.is_some_and(|contents| contents_right(contents, &table)))
 }
 
-/// Looks at everything from `at` on, where the frame of position `next` should
-/// be. A right header further on whose writer knew that `next` was synced means
+/// Looks at everything from `at` on, where the frame of position `before.next`
+/// should be. A right header further on whose writer knew that it was synced means
 /// damage (J4); without one, it is what a kill or a power cut leaves.
 fn what_follows<F: DiskFile>(
     window: &mut Window<'_, F>,
     at: u64,
-    next: Position,
+    before: Before,
 ) -> io::Result<End> {
     let mut end = End::Clean;
     let mut look = at;
@@ -133,15 +154,14 @@ fn what_follows<F: DiskFile>(
         if part.iter().any(|byte| *byte != 0) {
             end = End::Torn;
             for header_at in marked(part, look) {
-                let header = window
-                    .get(header_at, HEADER_BYTES)?
-                    .and_then(Header::decode);
-                if header.is_some_and(|header| header.durable > next) {
+                let header = window.header(header_at, before.salt)?;
+                let knew = |header: Header| before.admits(&header) && header.durable > before.next;
+                if header.is_some_and(knew) {
                     return Ok(End::Damaged);
                 }
             }
         }
-        look += part_len;
+        look = window.skip_holes(look + part_len)?;
     }
     Ok(end)
 }
@@ -169,7 +189,8 @@ pub(super) fn nonzero_end<F: DiskFile>(file: &F, at: u64) -> io::Result<u64> {
         if let Some(found) = part.iter().rposition(|byte| *byte != 0) {
             last = look + found as u64 + 1;
         }
-        look += part.len() as u64;
+        let part_end = look + part.len() as u64;
+        look = window.skip_holes(part_end)?;
     }
     Ok(last)
 }
@@ -191,6 +212,20 @@ impl<F: DiskFile> Window<'_, F> {
         self.fill(at, count)?;
         let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
         Ok(self.bytes.get(from..from + count))
+    }
+
+    /// The frame header at `at`, if there is one.
+    fn header(&mut self, at: u64, salt: u32) -> io::Result<Option<Header>> {
+        let bytes = self.get(at, HEADER_BYTES)?;
+        Ok(bytes.and_then(|bytes| Header::decode(bytes, salt)))
+    }
+
+    /// The first place from `at` on where anything may have been written. It is a
+    /// multiple of `ALIGN` if `at` is one: headers are looked for at such places.
+    fn skip_holes(&self, at: u64) -> io::Result<u64> {
+        let data = self.file.data_from(at)?.unwrap_or(self.len);
+        let aligned = data - data % ALIGN as u64;
+        Ok(aligned.max(at))
     }
 
     /// Up to `count` bytes from `at`; `None` at the end of the file.

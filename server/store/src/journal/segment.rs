@@ -34,6 +34,10 @@ pub(super) struct SegmentHeader {
     pub(super) first: Position,
     /// Whose it was first.
     pub(super) epoch: Epoch,
+    /// How long the file was made: a shorter one has lost its end.
+    pub(super) made_len: u64,
+    /// Where the checksums of its frames start from.
+    pub(super) salt: u32,
 }
 
 /// Why the first bytes of a segment are no header.
@@ -54,6 +58,8 @@ impl SegmentHeader {
         fields.extend_from_slice(&self.number.to_le_bytes());
         fields.extend_from_slice(&self.first.0.to_le_bytes());
         fields.extend_from_slice(&self.epoch.0.to_le_bytes());
+        fields.extend_from_slice(&self.made_len.to_le_bytes());
+        fields.extend_from_slice(&self.salt.to_le_bytes());
         fields.resize(SEGMENT_HEADER_BYTES - 4, 0);
         let crc = crc32c::crc32c(&fields);
         fields.extend_from_slice(&crc.to_le_bytes());
@@ -70,7 +76,9 @@ impl SegmentHeader {
             let (_, rest) = rest.split_first_chunk::<4>()?;
             let (number, rest) = rest.split_first_chunk::<8>()?;
             let (first, rest) = rest.split_first_chunk::<8>()?;
-            let (epoch, _) = rest.split_first_chunk::<8>()?;
+            let (epoch, rest) = rest.split_first_chunk::<8>()?;
+            let (made_len, rest) = rest.split_first_chunk::<8>()?;
+            let (salt, _) = rest.split_first_chunk::<4>()?;
             let right = *magic == MAGIC && u32::from_le_bytes(*crc) == crc32c::crc32c(fields);
             right.then_some((
                 u32::from_le_bytes(*version),
@@ -78,6 +86,8 @@ impl SegmentHeader {
                     number: u64::from_le_bytes(*number),
                     first: Position(u64::from_le_bytes(*first)),
                     epoch: Epoch(u64::from_le_bytes(*epoch)),
+                    made_len: u64::from_le_bytes(*made_len),
+                    salt: u32::from_le_bytes(*salt),
                 },
             ))
         };
@@ -102,6 +112,8 @@ pub(super) struct Segment<F> {
     pub(super) end: u64,
     /// Bytes on disk.
     pub(super) len: u64,
+    /// Where the checksums of its frames start from.
+    pub(super) salt: u32,
 }
 
 #[cfg(test)]
@@ -130,6 +142,8 @@ mod tests {
             number: 3,
             first: Position(40),
             epoch: Epoch(2),
+            made_len: 64 << 20,
+            salt: 0xfeed_0007,
         };
         let good = header.encode();
         assert_eq!(SegmentHeader::decode(&good), Ok(header));
