@@ -15,6 +15,7 @@ pub(crate) use unix::{Signals, readable_by_others};
 pub(crate) enum Signal {
     /// Stop, and let what runs finish.
     Stop(&'static str),
-    /// Read keys and certificates again.
+    /// Read keys and certificates again. Only Unix has a signal for it.
+    #[cfg_attr(not(unix), allow(dead_code))]
     Reload,
 }
