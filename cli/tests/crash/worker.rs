@@ -29,7 +29,7 @@ const DEATH_ODDS: u64 = 300;
 const FAIL_ODDS: u64 = 500;
 /// How long leases outlive the stream, and the silence of a worker: longer than any restart here
 /// takes, and short enough that the jobs of a worker that has died come back within the test.
-const LEASE_SECONDS: i64 = 5;
+const LEASE_SECONDS: i64 = 15;
 
 /// A job that this worker has, with what it decided.
 struct Held {
