@@ -112,33 +112,6 @@ impl ChildServer {
             _ => failure,
         }
     }
-
-    /// The processor time the server has used, where the system tells.
-    pub(crate) fn cpu(&self) -> Option<Duration> {
-        cpu_of(&self.pid()?.to_string())
-    }
-
-    /// The memory the server has now, and the most it has had, in bytes, where the system tells.
-    pub(crate) fn memory(&self) -> Option<Memory> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
-        Some(Memory {
-            now: memory_field(&status, "VmRSS:")?,
-            max: memory_field(&status, "VmHWM:")?,
-        })
-    }
-}
-
-/// Memory of a process, in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Memory {
-    pub(crate) now: u64,
-    pub(crate) max: u64,
-}
-
-fn memory_field(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 impl Place {
@@ -222,18 +195,6 @@ pub(crate) fn own_command() -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// The processor time of a process (`self` or a number), user and system.
-pub(crate) fn cpu_of(process: &str) -> Option<Duration> {
-    // The unit of these fields: 100 per second on every Linux that Rust runs on.
-    const TICK: Duration = Duration::from_millis(10);
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The program's name may hold blanks and brackets; what follows the last one is regular.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let user: u32 = fields.nth(11)?.parse().ok()?;
-    let system: u32 = fields.next()?.parse().ok()?;
-    Some(TICK * (user + system))
-}
-
 /// Two loopback addresses nobody listens on now.
 fn free_ports() -> Result<[SocketAddr; 2], Failure> {
     let find = || -> std::io::Result<[SocketAddr; 2]> {
@@ -258,19 +219,5 @@ mod tests {
         let [first, second] = free_ports().unwrap();
         assert!(first.ip().is_loopback() && second.ip().is_loopback());
         assert_ne!(first.port(), second.port());
-    }
-
-    #[test]
-    fn memory_is_read_in_bytes() {
-        let status = "Name:\tleaseq\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n";
-        assert_eq!(memory_field(status, "VmHWM:"), Some(2048 * 1024));
-        assert_eq!(memory_field(status, "VmSwap:"), None);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn processor_time_of_this_process_is_known() {
-        assert!(cpu_of("self").is_some());
-        assert_eq!(cpu_of("no-such-process"), None);
     }
 }

@@ -12,6 +12,7 @@ mod notice;
 mod output;
 mod payload;
 mod platform;
+mod process;
 mod server_options;
 mod show;
 mod values;

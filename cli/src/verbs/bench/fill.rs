@@ -43,7 +43,7 @@ impl Fill {
             ));
         }
         let mut target = Target::open(&self.server).await?;
-        target.queue.clone_from(&self.queue);
+        target.use_queue(&self.queue);
         let phase = run::phase();
         phase.measure();
         let quota = Arc::new(Quota::new(self.jobs));

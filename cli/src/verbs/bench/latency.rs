@@ -102,11 +102,12 @@ impl Latency {
         for _ in 0..self.workers.workers {
             let worker = Worker {
                 client: target.client()?,
-                queue: target.queue.as_str().into(),
+                queues: target.queues.names().to_vec(),
                 clock,
                 phase: Arc::clone(phase),
-                room: None,
+                balance: None,
                 max_jobs: if self.masters.unary { 1 } else { WORKER_JOBS },
+                batch: WORKER_JOBS,
                 unary: self.masters.unary,
                 goal: Some(Arc::clone(goal)),
             };
@@ -128,11 +129,11 @@ impl Latency {
             let (sender, moments) = mpsc::channel(IN_FLIGHT);
             let master = Master {
                 client: target.client()?,
-                queue: target.queue.as_str().into(),
+                queues: target.queues.clone(),
                 clock,
                 phase: Arc::clone(phase),
                 payloads: Arc::clone(&payloads),
-                room: None,
+                balance: None,
                 quota: None,
                 batch: 1,
                 in_flight: IN_FLIGHT,

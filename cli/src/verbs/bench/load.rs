@@ -17,6 +17,10 @@ pub(super) struct ServerArgs {
     /// The sync policy of a server of its own: always, interval:5ms, os
     #[arg(long, value_name = "POLICY", default_value = "always")]
     pub(super) sync: String,
+    /// The process of a server that is named by --addr and runs on this machine: what it uses is
+    /// measured too
+    #[arg(long, value_name = "PID", requires = "addr")]
+    pub(super) pid: Option<u32>,
     #[command(flatten)]
     pub(super) connect: Connect,
 }
@@ -70,7 +74,7 @@ pub(super) struct WorkerArgs {
     pub(super) workers: usize,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     let number = values::positive_count(text)?;
     usize::try_from(number).map_err(|error| error.to_string())
 }

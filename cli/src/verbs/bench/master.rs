@@ -4,22 +4,24 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use leaseq_client::{Client, NewJob, PutAnswer, PutTicket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::balance::Balance;
 use super::clock::{Clock, Payloads};
+use super::queues::Queues;
 use super::stats::{Counts, Phase, record};
 
 /// What a master needs.
 #[derive(Clone, Debug)]
 pub(super) struct Master {
     pub(super) client: Client,
-    pub(super) queue: Arc<str>,
+    pub(super) queues: Queues,
     pub(super) clock: Clock,
     pub(super) phase: Arc<Phase>,
     pub(super) payloads: Arc<Payloads>,
-    /// Room for jobs that are put and not completed; `None`: there is no end of it.
-    pub(super) room: Option<Arc<Semaphore>>,
+    /// What ties masters to workers; `None`: nothing.
+    pub(super) balance: Option<Arc<Balance>>,
     /// Jobs that are still to be put, where their number is given.
     pub(super) quota: Option<Arc<Quota>>,
     pub(super) batch: usize,
@@ -65,30 +67,26 @@ impl Master {
         }
     }
 
-    async fn closed_unary(self) -> Counts {
+    async fn closed_unary(mut self) -> Counts {
         let mut counts = Counts::new();
         while let Some(jobs) = self.next_batch().await {
             let moment = self.clock.now();
-            let answer = self
-                .client
-                .put_batch(&*self.queue, self.jobs(moment, jobs))
-                .await;
+            let batch = self.jobs(moment, jobs);
+            let answer = self.client.put_batch(self.queues.next(), batch).await;
             self.count(&mut counts, moment, jobs, answer);
         }
         counts
     }
 
-    async fn closed_stream(self) -> Counts {
+    async fn closed_stream(mut self) -> Counts {
         let stream = self.client.put_stream_with(self.in_flight);
         let (sender, sent) = mpsc::channel(self.in_flight);
         let reader = tokio::spawn(self.clone().read_answers(sent));
         let mut failed = Counts::new();
         while let Some(jobs) = self.next_batch().await {
             let moment = self.clock.now();
-            let put = stream
-                .put_batch(&*self.queue, self.jobs(moment, jobs))
-                .await;
-            match put {
+            let batch = self.jobs(moment, jobs);
+            match stream.put_batch(self.queues.next(), batch).await {
                 Ok(ticket) => {
                     let sent = Sent {
                         ticket,
@@ -131,7 +129,7 @@ impl Master {
         }
     }
 
-    async fn open_stream(self, moments: &mut mpsc::Receiver<u64>) -> Counts {
+    async fn open_stream(mut self, moments: &mut mpsc::Receiver<u64>) -> Counts {
         let stream = self.client.put_stream_with(self.in_flight);
         let mut counts = Counts::new();
         let mut pending: VecDeque<Sent> = VecDeque::new();
@@ -146,7 +144,7 @@ impl Master {
                 moment = moments.recv(), if open => match moment {
                     Some(moment) => {
                         let jobs = self.jobs(moment, 1);
-                        match stream.put_batch(&*self.queue, jobs).await {
+                        match stream.put_batch(self.queues.next(), jobs).await {
                             Ok(ticket) => pending.push_back(Sent { ticket, moment, jobs: 1 }),
                             Err(error) => counts.error(error),
                         }
@@ -158,7 +156,7 @@ impl Master {
         counts
     }
 
-    async fn open_unary(self, moments: &mut mpsc::Receiver<u64>) -> Counts {
+    async fn open_unary(mut self, moments: &mut mpsc::Receiver<u64>) -> Counts {
         let mut counts = Counts::new();
         let mut calls = JoinSet::new();
         let mut open = true;
@@ -170,7 +168,8 @@ impl Master {
                 },
                 moment = moments.recv(), if open => match moment {
                     Some(moment) => {
-                        let put = self.client.put_batch(&*self.queue, self.jobs(moment, 1));
+                        let jobs = self.jobs(moment, 1);
+                        let put = self.client.put_batch(self.queues.next(), jobs);
                         calls.spawn(async move { (moment, put.await) });
                     }
                     None => open = false,
@@ -185,9 +184,10 @@ impl Master {
         if self.phase.stopped() {
             return None;
         }
-        if let Some(room) = &self.room {
-            let jobs = u32::try_from(self.batch).unwrap_or(u32::MAX);
-            room.acquire_many(jobs).await.ok()?.forget();
+        if let Some(balance) = &self.balance
+            && !balance.may_put(self.batch).await
+        {
+            return None;
         }
         match &self.quota {
             None => Some(self.batch),
@@ -209,6 +209,9 @@ impl Master {
         jobs: usize,
         answer: leaseq_client::Result<PutAnswer>,
     ) {
+        if let Some(balance) = &self.balance {
+            balance.put(jobs);
+        }
         match answer {
             Err(error) => counts.error(error),
             Ok(_) if self.phase.measuring() => {

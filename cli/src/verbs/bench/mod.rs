@@ -3,6 +3,7 @@
 //! Masters and workers are tasks of this process, each with a connection of its own. They share
 //! the machine with the server: what they take, it does not have.
 
+mod balance;
 mod clock;
 mod fill;
 mod latency;
@@ -10,6 +11,7 @@ mod load;
 mod master;
 mod pacer;
 mod put;
+mod queues;
 mod report;
 mod roundtrip;
 mod run;

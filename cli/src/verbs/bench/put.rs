@@ -33,8 +33,15 @@ impl Put {
         let target = Target::open(&self.server).await?;
         let phase = run::phase();
         let crew = masters(&target, &phase, &self.masters, &self.batches, None)?;
-        let (counts, used) =
-            run::measure(&target, &phase, crew, self.time.warm_up, self.time.duration).await?;
+        let (counts, used) = run::measure(
+            &target,
+            &phase,
+            crew,
+            None,
+            self.time.warm_up,
+            self.time.duration,
+        )
+        .await?;
         let mut report = run::report("put", &target);
         report.count(&counts, counts.put_jobs, used.time);
         used.note(&mut report, counts.put_jobs);
@@ -62,11 +69,11 @@ pub(super) fn masters(
     for _ in 0..args.masters {
         let master = Master {
             client: target.client()?,
-            queue: target.queue.as_str().into(),
+            queues: target.queues.clone(),
             clock,
             phase: Arc::clone(phase),
             payloads: Arc::clone(&payloads),
-            room: None,
+            balance: None,
             quota: quota.cloned(),
             batch: batches.batch,
             in_flight: batches.in_flight,

@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::stats::Counts;
-use crate::child::Memory;
 use crate::output;
+use crate::process::Memory;
 
 /// One object with `-o json`. Fields are added, never renamed; times are microseconds.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -39,10 +39,12 @@ pub(super) struct Report {
     /// `latency`: how late the generator itself was, because of the system's timer.
     pub(super) generator_late_p99_us: Option<f64>,
     pub(super) client_cpu_us_per_job: Option<f64>,
-    /// Only if the server is this program's child.
+    /// Only if the server is this program's child, or was named by its process.
     pub(super) server_cpu_us_per_job: Option<f64>,
     pub(super) server_memory_bytes: Option<u64>,
     pub(super) server_memory_max_bytes: Option<u64>,
+    /// What the server has caused to be written to disks.
+    pub(super) written_bytes_per_job: Option<f64>,
     /// Where the child keeps its data.
     pub(super) data: Option<String>,
 }
@@ -107,6 +109,11 @@ impl Report {
             ("client CPU", self.client_cpu_us_per_job.map(cpu)),
             ("server memory", self.server_memory_bytes.map(output::bytes)),
             ("at most", self.server_memory_max_bytes.map(output::bytes)),
+            (
+                "written",
+                self.written_bytes_per_job
+                    .map(|bytes| format!("{bytes:.0} B/job")),
+            ),
         ];
         all.into_iter()
             .filter_map(|(name, value)| Some((name, value?)))
@@ -183,6 +190,16 @@ pub(super) fn cpu_per_job(cpu: Duration, jobs: u64) -> Option<f64> {
     )]
     let jobs = jobs as f64;
     (jobs > 0.0).then(|| rounded(cpu.as_secs_f64() * 1e6 / jobs))
+}
+
+/// The part of each of `jobs` in so many bytes.
+pub(super) fn per_job(bytes: u64, jobs: u64) -> Option<f64> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of jobs and bytes are far below 2^52"
+    )]
+    let part = bytes as f64 / jobs as f64;
+    (jobs > 0).then(|| rounded(part))
 }
 
 fn per(jobs: u64, seconds: f64) -> f64 {

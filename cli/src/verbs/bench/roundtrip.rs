@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use clap::Args;
-use tokio::sync::Semaphore;
 
+use super::balance::Balance;
 use super::clock::{Clock, Payloads};
-use super::load::{BatchArgs, MasterArgs, ServerArgs, TimeArgs, WorkerArgs};
+use super::load::{BatchArgs, MasterArgs, ServerArgs, TimeArgs, WorkerArgs, at_least_one};
 use super::master::Master;
 use super::run::{self, Crew};
 use super::stats::Phase;
@@ -15,6 +15,11 @@ use super::worker::Worker;
 use crate::exit::{Failure, Outcome};
 use crate::output::Format;
 use crate::values;
+
+/// More is no bound at all; a semaphore can hold it.
+const LEAD_MAX: usize = 1 << 30;
+/// The server's own limit, unless it is told another.
+const SESSION_QUEUES_MAX: usize = 100;
 
 /// Put, lease and complete at the same time
 ///
@@ -31,6 +36,21 @@ pub(crate) struct Roundtrip {
     /// How many jobs may be put and not yet completed
     #[arg(long, value_name = "N", default_value = "20k", value_parser = values::positive_count)]
     outstanding: u64,
+    /// How many jobs a session may hold [default: eight batches]
+    #[arg(long, value_name = "N", conflicts_with = "unary", value_parser = at_least_one)]
+    flow: Option<usize>,
+    /// Spread the jobs over so many queues; a session takes up to 100 of them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        conflicts_with = "unary",
+        value_parser = at_least_one
+    )]
+    queues: usize,
+    /// Use this queue, with what is in it, and leave it as it is
+    #[arg(long, value_name = "QUEUE", conflicts_with = "queues")]
+    queue: Option<String>,
     #[command(flatten)]
     time: TimeArgs,
     #[command(flatten)]
@@ -39,11 +59,23 @@ pub(crate) struct Roundtrip {
 
 impl Roundtrip {
     pub(super) async fn run(self, format: Format) -> Outcome {
-        let target = Target::open(&self.server).await?;
+        let sessions_min = self.queues.div_ceil(SESSION_QUEUES_MAX);
+        if self.workers.workers < sessions_min {
+            return Err(Failure::usage(format!(
+                "so many queues need at least {sessions_min} workers"
+            )));
+        }
+        let mut target = Target::open(&self.server).await?;
+        match &self.queue {
+            Some(queue) => target.use_queue(queue),
+            None => target.spread(self.queues),
+        }
         let phase = run::phase();
-        let crew = self.crew(&target, &phase)?;
+        let balance = Arc::new(Balance::new(self.lead()));
+        let crew = self.crew(&target, &phase, &balance)?;
+        let TimeArgs { warm_up, duration } = self.time;
         let (counts, used) =
-            run::measure(&target, &phase, crew, self.time.warm_up, self.time.duration).await?;
+            run::measure(&target, &phase, crew, Some(&balance), warm_up, duration).await?;
         let mut report = run::report("roundtrip", &target);
         report.count(&counts, counts.completed_jobs, used.time);
         used.note(&mut report, counts.completed_jobs);
@@ -57,33 +89,39 @@ impl Roundtrip {
         run::print(&report, format)
     }
 
-    fn crew(&self, target: &Target, phase: &Arc<Phase>) -> Result<Crew, Failure> {
+    fn crew(
+        &self,
+        target: &Target,
+        phase: &Arc<Phase>,
+        balance: &Arc<Balance>,
+    ) -> Result<Crew, Failure> {
         let clock = Clock::start();
-        let queue: Arc<str> = target.queue.as_str().into();
         let payloads = Arc::new(Payloads::new(self.masters.payload));
-        let room = Arc::new(Semaphore::new(self.room()));
         let mut crew = Crew::new();
-        for _ in 0..self.workers.workers {
+        let workers = self.workers.workers;
+        for at in 0..workers {
+            let queues = target.queues.part(at, workers, SESSION_QUEUES_MAX);
             let worker = Worker {
                 client: target.client()?,
-                queue: Arc::clone(&queue),
+                queues: queues.to_vec(),
                 clock,
                 phase: Arc::clone(phase),
-                room: Some(Arc::clone(&room)),
+                balance: Some(Arc::clone(balance)),
                 max_jobs: self.max_jobs(),
+                batch: self.batches.batch,
                 unary: self.masters.unary,
                 goal: None,
             };
             crew.spawn(worker.run());
         }
-        for _ in 0..self.masters.masters {
+        for at in 0..self.masters.masters {
             let master = Master {
                 client: target.client()?,
-                queue: Arc::clone(&queue),
+                queues: target.queues.beginning_at(at, self.masters.masters),
                 clock,
                 phase: Arc::clone(phase),
                 payloads: Arc::clone(&payloads),
-                room: Some(Arc::clone(&room)),
+                balance: Some(Arc::clone(balance)),
                 quota: None,
                 batch: self.batches.batch,
                 in_flight: self.batches.in_flight,
@@ -94,12 +132,12 @@ impl Roundtrip {
         Ok(crew)
     }
 
-    /// Room for at least one Put of each master, or nothing would move.
-    fn room(&self) -> usize {
-        let least = self.masters.masters * self.batches.batch;
+    /// At least one batch of each master and worker, or nothing would move.
+    fn lead(&self) -> usize {
+        let least = self.masters.masters.max(self.workers.workers) * self.batches.batch;
         usize::try_from(self.outstanding)
-            .unwrap_or(Semaphore::MAX_PERMITS)
-            .clamp(least, Semaphore::MAX_PERMITS)
+            .unwrap_or(usize::MAX)
+            .clamp(least, LEAD_MAX.max(least))
     }
 
     /// A session holds several batches, so that it never stands still while one is settled.
@@ -109,7 +147,8 @@ impl Roundtrip {
         if self.masters.unary {
             self.batches.batch
         } else {
-            (self.batches.batch * BATCHES).min(SESSION_JOBS_MAX)
+            let usual = (self.batches.batch * BATCHES).min(SESSION_JOBS_MAX);
+            self.flow.unwrap_or(usual)
         }
     }
 }

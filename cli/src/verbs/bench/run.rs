@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use leaseq_client::ServerInfo;
 use tokio::task::JoinSet;
 
-use super::report::{Report, cpu_per_job};
+use super::balance::Balance;
+use super::report::{Report, cpu_per_job, per_job};
 use super::stats::{Counts, Phase};
 use super::target::Target;
-use crate::child::cpu_of;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Format};
+use crate::process::cpu_of;
 
 /// Everyone who makes load.
 pub(super) type Crew = JoinSet<Counts>;
@@ -24,6 +25,7 @@ pub(super) struct Meter {
     moment: Instant,
     server: Option<Duration>,
     client: Option<Duration>,
+    written: Option<u64>,
 }
 
 impl Meter {
@@ -32,6 +34,7 @@ impl Meter {
             moment: Instant::now(),
             server: target.cpu(),
             client: cpu_of("self"),
+            written: target.written(),
         }
     }
 
@@ -45,21 +48,27 @@ impl Meter {
             time: now.moment - self.moment,
             server: used(self.server, now.server),
             client: used(self.client, now.client),
+            written: now
+                .written
+                .zip(self.written)
+                .map(|(now, before)| now - before),
         }
     }
 }
 
-/// Time that passed, and processor time that was used meanwhile.
+/// Time that passed, and what was used meanwhile.
 pub(super) struct Used {
     pub(super) time: Duration,
     server: Option<Duration>,
     client: Option<Duration>,
+    written: Option<u64>,
 }
 
 impl Used {
     pub(super) fn note(&self, report: &mut Report, jobs: u64) {
         report.server_cpu_us_per_job = self.server.and_then(|cpu| cpu_per_job(cpu, jobs));
         report.client_cpu_us_per_job = self.client.and_then(|cpu| cpu_per_job(cpu, jobs));
+        report.written_bytes_per_job = self.written.and_then(|bytes| per_job(bytes, jobs));
     }
 }
 
@@ -68,6 +77,7 @@ pub(super) async fn measure(
     target: &Target,
     phase: &Phase,
     mut crew: Crew,
+    balance: Option<&Balance>,
     warm_up: Duration,
     duration: Duration,
 ) -> Result<(Counts, Used), Failure> {
@@ -78,6 +88,9 @@ pub(super) async fn measure(
     wait_or_end(&mut crew, &mut counts, duration).await?;
     phase.stop();
     let used = meter.until_now(target);
+    if let Some(balance) = balance {
+        balance.close();
+    }
     gather(crew, &mut counts).await?;
     Ok((counts, used))
 }
@@ -108,7 +121,7 @@ pub(super) async fn gather(mut crew: Crew, counts: &mut Counts) -> Result<(), Fa
     };
     match tokio::time::timeout(STOP_TIME_MAX, all).await {
         Ok(gathered) => gathered,
-        // Masters that wait for room which nobody makes any more.
+        // Calls that the server does not answer any more: what was measured stands.
         Err(_) => Ok(()),
     }
 }

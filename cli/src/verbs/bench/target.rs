@@ -6,28 +6,34 @@ use std::time::Duration;
 use leaseq_client::{Client, ClientBuilder, ServerInfo};
 
 use super::load::ServerArgs;
-use crate::child::{ChildServer, Memory, Scratch, random};
+use super::queues::Queues;
+use crate::child::{ChildServer, Scratch, random};
 use crate::connect;
 use crate::exit::Failure;
+use crate::process::{Memory, cpu_of, memory_of, written_by};
 
 /// A server that has just been started answers within this, or never.
 const START_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// The server, and a queue that nobody else uses.
+/// The server, and queues that nobody else uses.
 #[derive(Debug)]
 pub(super) struct Target {
     builder: ClientBuilder,
     child: Option<ChildServer>,
     // After the child, so that it is dropped after it.
     scratch: Option<Scratch>,
-    pub(super) queue: String,
+    /// The server's, if it is on this machine.
+    process: Option<u32>,
+    pub(super) queues: Queues,
+    /// The queues belong to someone else, who keeps them.
+    keep: bool,
     pub(super) info: ServerInfo,
 }
 
 impl Target {
     /// Finds or starts the server, and asks what it is.
     pub(super) async fn open(args: &ServerArgs) -> Result<Self, Failure> {
-        let queue = format!("bench-{:08x}", random() >> 32);
+        let queues = Queues::new(&format!("bench-{:08x}", random() >> 32), 1);
         if args.connect.is_given() {
             let builder = args.connect.builder()?;
             let info = args.connect.client()?.server_info().await?;
@@ -35,7 +41,9 @@ impl Target {
                 builder,
                 child: None,
                 scratch: None,
-                queue,
+                process: args.pid,
+                queues,
+                keep: false,
                 info,
             });
         }
@@ -52,11 +60,24 @@ impl Target {
         let info = info.map_err(|failure| child.explain(failure))?;
         Ok(Self {
             builder,
+            process: child.pid(),
             child: Some(child),
             scratch: Some(scratch),
-            queue,
+            queues,
+            keep: false,
             info,
         })
+    }
+
+    /// Uses the queue `name`, and leaves it as it is.
+    pub(super) fn use_queue(&mut self, name: &str) {
+        self.queues = Queues::new(name, 1);
+        self.keep = true;
+    }
+
+    /// Spreads the load over so many queues.
+    pub(super) fn spread(&mut self, queues: usize) {
+        self.queues = Queues::new(&self.queues.names()[0].clone(), queues);
     }
 
     /// A client with a connection of its own.
@@ -65,14 +86,19 @@ impl Target {
         Ok(self.builder.clone().connect_timeout(PATIENCE).build()?)
     }
 
-    /// The child's processor time so far.
+    /// The server's processor time so far.
     pub(super) fn cpu(&self) -> Option<Duration> {
-        self.child.as_ref()?.cpu()
+        cpu_of(&self.process?.to_string())
     }
 
-    /// The child's memory.
+    /// The server's memory.
     pub(super) fn memory(&self) -> Option<Memory> {
-        self.child.as_ref()?.memory()
+        memory_of(self.process?)
+    }
+
+    /// Bytes that the server has written so far.
+    pub(super) fn written(&self) -> Option<u64> {
+        written_by(self.process?)
     }
 
     /// Where the child's data is.
@@ -82,15 +108,15 @@ impl Target {
             .map(|scratch| scratch.path().to_owned())
     }
 
-    /// Leaves nothing behind: the queue of a server that goes on is deleted, a child is stopped
+    /// Leaves nothing behind: the queues of a server that goes on are deleted, a child is stopped
     /// and its directory removed.
     pub(super) async fn close(self) -> Result<(), Failure> {
         let Some(mut child) = self.child else {
-            if let Err(error) = self.builder.build()?.delete_queue(&self.queue, true).await {
-                eprintln!(
-                    "warning: queue {:?} could not be deleted: {error}",
-                    self.queue
-                );
+            let client = self.builder.build()?;
+            for queue in self.queues.names().iter().filter(|_| !self.keep) {
+                if let Err(error) = client.delete_queue(queue, true).await {
+                    eprintln!("warning: queue {queue:?} could not be deleted: {error}");
+                }
             }
             return Ok(());
         };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leaseq_client::{Client, Delivery, Flow, LeasedJob, Session, SessionEvent, Settlement};
-use tokio::sync::Semaphore;
 
+use super::balance::Balance;
 use super::clock::{Clock, stamp_of};
 use super::stats::{Counts, Phase, record};
 
@@ -17,13 +17,16 @@ const LOOK_UP: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub(super) struct Worker {
     pub(super) client: Client,
-    pub(super) queue: Arc<str>,
+    /// The queues of its session; single calls use the first.
+    pub(super) queues: Vec<String>,
     pub(super) clock: Clock,
     pub(super) phase: Arc<Phase>,
-    /// Where masters wait until jobs are completed.
-    pub(super) room: Option<Arc<Semaphore>>,
+    /// What ties workers to masters; `None`: nothing.
+    pub(super) balance: Option<Arc<Balance>>,
     /// How many jobs the session may hold, or one Get leases.
     pub(super) max_jobs: usize,
+    /// How many jobs are completed together at most.
+    pub(super) batch: usize,
     pub(super) unary: bool,
     /// Go on, after the end of the phase, until this many jobs have been completed by all workers.
     pub(super) goal: Option<Arc<Goal>>,
@@ -63,9 +66,10 @@ impl Worker {
 
     async fn run_session(&self, counts: &mut Counts) -> leaseq_client::Result<()> {
         let max_jobs = u32::try_from(self.max_jobs).unwrap_or(u32::MAX);
-        let mut session = self
-            .client
-            .session(&*self.queue)
+        let opening = self.client.session(&self.queues[0]);
+        let others = self.queues.iter().skip(1);
+        let mut session = others
+            .fold(opening, |opening, queue| opening.queue(queue))
             .worker("leaseq bench")
             .flow(Flow::jobs(max_jobs))
             .open()
@@ -94,7 +98,11 @@ impl Worker {
         match event {
             SessionEvent::Delivered(Delivery { jobs, .. }) => {
                 self.note_arrival(&jobs, counts);
-                session.settle(completions(&jobs)).await?;
+                for jobs in jobs.chunks(self.batch) {
+                    if self.may_complete(jobs.len()).await {
+                        session.settle(completions(jobs)).await?;
+                    }
+                }
             }
             SessionEvent::Settled(statuses) => self.note_settled(statuses, counts),
             SessionEvent::Draining { reason } => counts.error(reason),
@@ -106,16 +114,26 @@ impl Worker {
     async fn run_unary(&self, counts: &mut Counts) -> leaseq_client::Result<()> {
         let max_jobs = u32::try_from(self.max_jobs).unwrap_or(u32::MAX);
         while !self.phase.stopped() {
-            let get = self.client.get(&*self.queue).max_jobs(max_jobs);
+            let get = self.client.get(&self.queues[0]).max_jobs(max_jobs);
             let jobs = get.wait(LOOK_UP).await?;
             if jobs.is_empty() {
                 continue;
             }
             self.note_arrival(&jobs, counts);
+            if !self.may_complete(jobs.len()).await {
+                break;
+            }
             let statuses = self.client.settle(completions(&jobs)).await?;
             self.note_settled(statuses, counts);
         }
         Ok(())
+    }
+
+    async fn may_complete(&self, jobs: usize) -> bool {
+        match &self.balance {
+            Some(balance) => balance.may_complete(jobs).await,
+            None => true,
+        }
     }
 
     fn note_arrival(&self, jobs: &[LeasedJob], counts: &mut Counts) {
@@ -143,8 +161,8 @@ impl Worker {
         if self.phase.measuring() {
             counts.completed_jobs += completed;
         }
-        if let Some(room) = &self.room {
-            room.add_permits(jobs);
+        if let Some(balance) = &self.balance {
+            balance.completed(jobs);
         }
         if let Some(goal) = &self.goal {
             goal.add(completed);
