@@ -51,6 +51,8 @@ fn speaks_of_others(file: &SourceFile) -> bool {
         || file.path == "server/tests/limits.rs"
         || file.under("server/tests/support/")
         || file.path == "deny.toml"
+        // The peers speak their own languages.
+        || file.under("bench/src/peers/")
 }
 
 pub(crate) fn check(files: &[SourceFile]) -> Vec<String> {

@@ -1,0 +1,110 @@
+//! The list of payloads between those who put and those who lease.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use leaseq_proto::v1::{LeasedJob, NewJob};
+use tokio::sync::Notify;
+
+/// The most jobs in a Put.
+const PUT_JOBS_MAX: usize = 1_000;
+/// As long as the server's tokens.
+const TOKEN: [u8; 25] = [7; 25];
+const ID: &str = "0193d7a8-5e1c-7000-8000-000000000001";
+
+/// Jobs that wait, and those who wait for them. Ids and tokens are prepared.
+#[derive(Debug)]
+pub(super) struct Ready {
+    jobs: Mutex<VecDeque<Bytes>>,
+    more: Notify,
+    ids: Vec<String>,
+    token: Bytes,
+}
+
+impl Ready {
+    pub(super) fn new() -> Self {
+        Self {
+            jobs: Mutex::default(),
+            more: Notify::new(),
+            ids: vec![ID.to_owned(); PUT_JOBS_MAX],
+            token: Bytes::from_static(&TOKEN),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the jobs; gives their ids.
+    pub(super) fn put(&self, jobs: Vec<NewJob>) -> Vec<String> {
+        let ids = self.ids[..jobs.len().min(PUT_JOBS_MAX)].to_vec();
+        self.lock().extend(jobs.into_iter().map(|job| job.payload));
+        self.more.notify_one();
+        ids
+    }
+
+    /// Up to so many jobs. If some are left, the next one who waits is told.
+    pub(super) fn take(&self, most: usize) -> Vec<LeasedJob> {
+        let mut waiting = self.lock();
+        let count = waiting.len().min(most);
+        let jobs = waiting
+            .drain(..count)
+            .map(|payload| self.leased(payload))
+            .collect();
+        let left = !waiting.is_empty();
+        drop(waiting);
+        if left {
+            self.more.notify_one();
+        }
+        jobs
+    }
+
+    /// At least one.
+    pub(super) async fn take_waiting(&self, most: usize) -> Vec<LeasedJob> {
+        loop {
+            let jobs = self.take(most);
+            if !jobs.is_empty() {
+                return jobs;
+            }
+            self.more().await;
+        }
+    }
+
+    /// Jobs have come.
+    pub(super) async fn more(&self) {
+        self.more.notified().await;
+    }
+
+    /// Drops them all.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn leased(&self, payload: Bytes) -> LeasedJob {
+        LeasedJob {
+            id: ID.to_owned(),
+            lease_token: self.token.clone(),
+            payload,
+            attempt: 1,
+            max_attempts: 20,
+            fencing_number: 1 << 32,
+            put_time: Some(std::time::SystemTime::UNIX_EPOCH.into()),
+            ..LeasedJob::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_put_is_taken_once() {
+        let ready = Ready::new();
+        assert_eq!(ready.put(vec![NewJob::default(); 3]).len(), 3);
+        assert_eq!(ready.take_waiting(2).await.len(), 2);
+        assert_eq!(ready.take(2).len(), 1);
+        assert!(ready.take(2).is_empty());
+    }
+}
