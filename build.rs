@@ -23,6 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .bytes(".leaseq.v1") // payloads are slices of the receive buffer, not copies of it
+        .btree_map(".leaseq.v1") // no headers, the usual case, cost nothing
+        .extern_path(".leaseq.v1.Deliver", "crate::v1::Deliver")
+        .extern_path(".leaseq.v1.GetResponse", "crate::v1::GetResponse")
+        .codec_path("crate::codec::MessageCodec")
         .build_transport(false) // no `connect` in the stubs: channels are leaseq-client's business
         .compile_fds(FileDescriptorSet::decode(descriptors.as_slice())?)?;
     Ok(())

@@ -1,6 +1,6 @@
 //! Queues and jobs as JSON and as facts for people. The JSON names are those of the API.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use leaseq_client::{JobInfo, LeasedJob, Outcome, QueueInfo, RetryPolicy};
@@ -235,7 +235,7 @@ pub(crate) fn outcome_json(outcome: &Outcome) -> Value {
     })
 }
 
-fn headers_words(headers: &HashMap<String, String>) -> Option<String> {
+fn headers_words(headers: &BTreeMap<String, String>) -> Option<String> {
     let mut words: Vec<String> = headers
         .iter()
         .map(|(name, value)| format!("{name}={value}"))

@@ -4,9 +4,10 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use leaseq_proto::codec::{MessageDecoder, buffers, encode};
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 
 /// Encodes `Arc<T>` as `T`, and decodes `U`.
 pub(crate) struct SharedCodec<T, U>(PhantomData<(T, U)>);
@@ -25,14 +26,14 @@ where
     type Encode = Arc<T>;
     type Decode = U;
     type Encoder = SharedEncoder<T>;
-    type Decoder = PlainDecoder<U>;
+    type Decoder = MessageDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
         SharedEncoder(PhantomData)
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        PlainDecoder(PhantomData)
+        MessageDecoder::default()
     }
 }
 
@@ -43,20 +44,11 @@ impl<T: Message> Encoder for SharedEncoder<T> {
     type Error = Status;
 
     fn encode(&mut self, item: Arc<T>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        item.encode(buffer)
-            .map_err(|error| Status::internal(error.to_string()))
+        encode(&*item, buffer);
+        Ok(())
     }
-}
 
-pub(crate) struct PlainDecoder<U>(PhantomData<U>);
-
-impl<U: Message + Default> Decoder for PlainDecoder<U> {
-    type Item = U;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(buffer)
-            .map(Some)
-            .map_err(|error| Status::internal(error.to_string()))
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }

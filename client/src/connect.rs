@@ -22,6 +22,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the server may send before it is told that there is room for more. Window over round trip
 /// is the most a stream can carry.
 const STREAM_WINDOW: u32 = 4 << 20;
+/// The largest frame the server may send: each is a call of the operating system of its own, and
+/// with the 16 KiB that are usual a delivery of 100 jobs needs two.
+const FRAME_BYTES_MAX: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// A Client that was not told waits this long for a server that does not answer.
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(30);
@@ -190,6 +193,7 @@ impl ClientBuilder {
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             // Servers and proxies count the pings of idle connections as abuse.
             .keep_alive_while_idle(false)
+            .max_frame_size(FRAME_BYTES_MAX)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         Ok(endpoint.connect_lazy())

@@ -118,7 +118,7 @@ impl Get {
                 .await?;
             if !response.jobs.is_empty() || Instant::now() >= until {
                 return Ok(Leased {
-                    jobs: response.jobs.into_iter().map(LeasedJob).collect(),
+                    jobs: LeasedJob::all(response.jobs)?,
                     expire_time: wire::from_timestamp(response.expire_time),
                 });
             }

@@ -1,12 +1,13 @@
 //! A job with the right to run it, and the verdicts that end that right.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use leaseq_proto::v1 as proto;
+use prost::Message;
 use proto::settlement::Verdict as ProtoVerdict;
 
 use crate::error::{Error, Result};
@@ -69,12 +70,50 @@ impl FromStr for LeaseToken {
 
 /// A job with the right to run it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct LeasedJob(pub(crate) proto::LeasedJob);
+pub struct LeasedJob(Wire);
+
+/// `leaseq.v1.LeasedJob` as a worker wants it: what every job has is slices of what was received,
+/// and what few jobs have is small when it is not there.
+#[derive(Clone, PartialEq, Message)]
+struct Wire {
+    #[prost(bytes = "bytes", tag = "1")]
+    id: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    lease_token: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    payload: Bytes,
+    #[prost(btree_map = "string, string", tag = "4")]
+    headers: BTreeMap<String, String>,
+    #[prost(uint32, tag = "5")]
+    attempt: u32,
+    #[prost(uint32, tag = "6")]
+    max_attempts: u32,
+    #[prost(uint64, tag = "7")]
+    fencing_number: u64,
+    #[prost(int32, tag = "8")]
+    priority: i32,
+    #[prost(message, optional, tag = "9")]
+    put_time: Option<prost_types::Timestamp>,
+    #[prost(message, optional, boxed, tag = "10")]
+    outcome: Option<Box<proto::Outcome>>,
+    #[prost(message, optional, tag = "11")]
+    max_run_time: Option<prost_types::Duration>,
+}
 
 impl LeasedJob {
+    /// The jobs of an answer, each an encoded `LeasedJob`.
+    pub(crate) fn all(encoded: Vec<Bytes>) -> Result<Vec<Self>> {
+        let jobs = encoded.into_iter().map(|job| Wire::decode(job).map(Self));
+        let jobs: std::result::Result<_, _> = jobs.collect();
+        jobs.map_err(|error| Error::Internal {
+            message: format!("the server sent a job that cannot be read: {error}"),
+        })
+    }
+
     /// The job's id.
     pub fn id(&self) -> &str {
-        &self.0.id
+        // Servers send text, and a job with another id is still a job.
+        std::str::from_utf8(&self.0.id).unwrap_or_default()
     }
 
     /// The proof of the lease, for settling and extending.
@@ -88,7 +127,7 @@ impl LeasedJob {
     }
 
     /// What the master put beside it.
-    pub fn headers(&self) -> &HashMap<String, String> {
+    pub fn headers(&self) -> &BTreeMap<String, String> {
         &self.0.headers
     }
 
@@ -130,7 +169,10 @@ impl LeasedJob {
 
     /// For an outcome job: which job ended, and how.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.0.outcome.clone().map(Outcome::from_proto)
+        self.0
+            .outcome
+            .clone()
+            .map(|outcome| Outcome::from_proto(*outcome))
     }
 
     /// The payload as text.

@@ -1,6 +1,6 @@
 //! Queues, jobs and the server as operators see them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -167,7 +167,7 @@ pub struct JobInfo {
     /// The payload, where it was asked for and the job has not ended.
     pub payload: Bytes,
     /// The headers, where they were asked for.
-    pub headers: HashMap<String, String>,
+    pub headers: BTreeMap<String, String>,
     /// The result, where it was asked for and is kept.
     pub result: Bytes,
     /// For an outcome job: which job ended, and how.

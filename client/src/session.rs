@@ -124,7 +124,7 @@ impl Session {
                     let answer = answer.map_err(|status| self.client.error(&status))?;
                     self.silent_ticks = 0;
                     let Some(answer) = answer else { return Ok(None) };
-                    if let Some(event) = event(answer) {
+                    if let Some(event) = event(answer)? {
                         return Ok(Some(event));
                     }
                 }
@@ -181,7 +181,7 @@ impl Session {
         let rest = async {
             let mut late = Vec::new();
             while let Ok(Some(answer)) = incoming.next().await {
-                if let Some(SessionEvent::Delivered(delivery)) = event(answer) {
+                if let Ok(Some(SessionEvent::Delivered(delivery))) = event(answer) {
                     late.extend(delivery.jobs.iter().map(LeasedJob::release));
                 }
             }
@@ -239,11 +239,14 @@ impl Session {
 }
 
 /// What an answer means to the caller; `None`: nothing.
-fn event(answer: proto::LeaseResponse) -> Option<SessionEvent> {
-    Some(match answer.response? {
+fn event(answer: proto::LeaseResponse) -> Result<Option<SessionEvent>> {
+    let Some(response) = answer.response else {
+        return Ok(None);
+    };
+    Ok(Some(match response {
         Response::Deliver(deliver) => SessionEvent::Delivered(Delivery {
             queue: deliver.queue,
-            jobs: deliver.jobs.into_iter().map(LeasedJob).collect(),
+            jobs: LeasedJob::all(deliver.jobs)?,
             expire_time: wire::from_timestamp(deliver.expire_time),
         }),
         Response::Settled(settled) => SessionEvent::Settled(
@@ -266,6 +269,6 @@ fn event(answer: proto::LeaseResponse) -> Option<SessionEvent> {
         Response::Drain(drain) => SessionEvent::Draining {
             reason: drain.reason,
         },
-        Response::Opened(_) | Response::Heartbeat(_) => return None,
-    })
+        Response::Opened(_) | Response::Heartbeat(_) => return Ok(None),
+    }))
 }

@@ -165,7 +165,7 @@ impl Session<'_> {
         let mut tokens = Vec::with_capacity(deliver.jobs.len());
         {
             let mut ledger = self.load.ledger();
-            for leased in deliver.jobs {
+            for leased in deliver.leased_jobs().expect("jobs") {
                 let (job, right) = read_payload(&leased.payload, self.load.shape.payload);
                 ledger.delivered(job, job_id(&leased.id), leased.fencing_number, right);
                 tokens.push(leased.lease_token.clone());

@@ -1,6 +1,6 @@
 //! A job as its handler sees it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -49,7 +49,7 @@ impl Job {
     }
 
     /// What the master put beside the payload.
-    pub fn headers(&self) -> &HashMap<String, String> {
+    pub fn headers(&self) -> &BTreeMap<String, String> {
         self.leased.headers()
     }
 

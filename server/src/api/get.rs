@@ -9,7 +9,8 @@ use tonic::Response;
 
 use super::Api;
 use super::caller::Caller;
-use super::convert::job::{fitting, leased_jobs};
+use super::convert::job::fitting;
+use super::convert::leased::encoded_jobs;
 use super::convert::settle::lease_duration;
 use super::convert::text::worker;
 use super::convert::time::timestamp;
@@ -86,7 +87,7 @@ impl Api {
         let handover = Handover::new(&self.shard, leases);
         let mut response = Response::new(GetResponse {
             expire_time: (!grants.is_empty()).then(|| timestamp(expire_time)),
-            jobs: leased_jobs(tokens, grants.into_iter().zip(contents)),
+            jobs: encoded_jobs(tokens, grants.into_iter(), &contents),
         });
         response.extensions_mut().insert(handover);
         response

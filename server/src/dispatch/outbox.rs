@@ -18,7 +18,8 @@ use tonic::Status;
 
 use super::due::Due;
 use super::handover::leases;
-use crate::api::convert::job::{fitting, leased_jobs};
+use crate::api::convert::job::fitting;
+use crate::api::convert::leased::encoded_jobs;
 use crate::api::convert::time::timestamp;
 use crate::api::fault::Fault;
 use crate::api::token::Tokens;
@@ -195,12 +196,12 @@ impl Outbox {
         let (grants, contents) = (delivery.grants.as_slice(), delivery.contents.as_slice());
         let count = fitting(grants, contents, MESSAGE_BYTES);
         let grants = delivery.grants.by_ref().take(count);
-        let contents = delivery.contents.by_ref().take(count);
         let part = Deliver {
             queue: delivery.queue.as_str().to_owned(),
-            jobs: leased_jobs(&self.tokens, grants.zip(contents)),
+            jobs: encoded_jobs(&self.tokens, grants, contents),
             expire_time: Some(timestamp(delivery.expire_time)),
         };
+        delivery.contents.by_ref().take(count).for_each(drop);
         if delivery.grants.as_slice().is_empty() {
             self.delivery = None;
         }

@@ -41,6 +41,10 @@ use crate::tls::TlsState;
 /// is not asked again for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The largest frame a client may send. With the 16 KiB that are usual, a Put of 100 small jobs
+/// takes two; one of more than this is held in memory before a call sees any of it.
+const FRAME_BYTES_MAX: u32 = 128 << 10;
+
 /// How the connections of the port are served.
 #[derive(Clone)]
 pub(crate) struct Options {
@@ -75,6 +79,7 @@ fn http2_builder(limits: &Limits, transport: &Http2) -> http2::Builder<TokioExec
         .max_local_error_reset_streams(limits.local_error_resets_max)
         .initial_stream_window_size(transport.stream_window)
         .initial_connection_window_size(transport.connection_window)
+        .max_frame_size(FRAME_BYTES_MAX)
         .max_send_buf_size(transport.send_buffer_bytes)
         // Dead peers are noticed also when nothing is sent: their leases wait for that.
         .keep_alive_interval(transport.keepalive_interval)

@@ -183,7 +183,8 @@ async fn queues_of_others_are_out_of_reach() {
         .await
         .unwrap()
         .into_inner()
-        .jobs
+        .leased_jobs()
+        .expect("jobs")
         .remove(0);
     let stolen = verdicts([(leased.lease_token, complete(""))]);
     let answer = guarded.queue(OTHERS).settle(stolen).await;

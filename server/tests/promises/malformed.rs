@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
+use leaseq_proto::codec::MessageCodec;
 use leaseq_proto::v1::{LeaseResponse, PutResponse};
 use tonic::client::Grpc;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
-use tonic_prost::ProstCodec;
 
 use crate::support::*;
 
@@ -39,7 +39,7 @@ fn unreadable(status: &Status) {
 async fn a_request_that_cannot_be_read_is_a_bad_request() {
     let harness = Harness::start().await;
     let path = PathAndQuery::from_static("/leaseq.v1.QueueService/Put");
-    let codec = ProstCodec::<Strange, PutResponse>::default();
+    let codec = MessageCodec::<Strange, PutResponse>::default();
     let answer = grpc(&harness)
         .await
         .unary(Request::new(strange()), path, codec)
@@ -54,7 +54,7 @@ async fn a_stream_with_a_request_that_cannot_be_read_ends_alone() {
     let mut client = harness.queue();
     let (mut good, _) = Session::open(&mut client, open(&["numbers"], 1)).await;
     let path = PathAndQuery::from_static("/leaseq.v1.QueueService/Lease");
-    let codec = ProstCodec::<Strange, LeaseResponse>::default();
+    let codec = MessageCodec::<Strange, LeaseResponse>::default();
     let requests = Request::new(tokio_stream::iter([strange()]));
     let answer = grpc(&harness).await.streaming(requests, path, codec).await;
     let mut stream = answer.unwrap().into_inner();
@@ -67,7 +67,7 @@ async fn a_stream_with_a_request_that_cannot_be_read_ends_alone() {
 async fn a_method_that_does_not_exist_is_unimplemented() {
     let harness = Harness::start().await;
     let path = PathAndQuery::from_static("/leaseq.v1.QueueService/Steal");
-    let codec = ProstCodec::<Strange, PutResponse>::default();
+    let codec = MessageCodec::<Strange, PutResponse>::default();
     let answer = grpc(&harness)
         .await
         .unary(Request::new(strange()), path, codec)

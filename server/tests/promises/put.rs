@@ -1,6 +1,6 @@
 //! A Put that was answered has happened, as a whole and once.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use leaseq_proto::v1::new_job::Start;
 use leaseq_proto::v1::{GetQueueRequest, NewJob, PutRequest, QueueStats};
@@ -19,7 +19,7 @@ async fn stats(harness: &Harness, queue: &str) -> QueueStats {
 async fn what_was_put_is_what_the_worker_gets() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let headers: HashMap<String, String> =
+    let headers: BTreeMap<String, String> =
         [("content-type", "text/plain"), ("trace", ""), ("ü", "ß")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into();

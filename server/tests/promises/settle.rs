@@ -86,8 +86,8 @@ async fn a_stale_lease_settles_and_extends_nothing() {
         lease_duration: millis(100),
         ..get_of("numbers", 1)
     };
-    let stale = client.get(request).await.unwrap().into_inner().jobs;
-    let stale = stale.into_iter().next().unwrap();
+    let stale = client.get(request).await.unwrap().into_inner();
+    let stale = stale.leased_jobs().expect("jobs").remove(0);
     let present = next(&mut client, "numbers").await;
 
     let answer = client

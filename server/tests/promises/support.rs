@@ -149,7 +149,7 @@ pub(crate) fn get_of(queue: &str, max_jobs: u32) -> GetRequest {
 /// Gets what is ready now.
 pub(crate) async fn get(client: &mut Queue, queue: &str, max_jobs: u32) -> Vec<LeasedJob> {
     let answer = client.get(get_of(queue, max_jobs)).await.unwrap();
-    answer.into_inner().jobs
+    answer.into_inner().leased_jobs().expect("jobs")
 }
 
 /// Gets the next job, waiting for it.
@@ -158,7 +158,13 @@ pub(crate) async fn next(client: &mut Queue, queue: &str) -> LeasedJob {
         wait: wire(LONG),
         ..get_of(queue, 1)
     };
-    let mut jobs = client.get(request).await.unwrap().into_inner().jobs;
+    let mut jobs = client
+        .get(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .leased_jobs()
+        .expect("jobs");
     jobs.pop().expect("a job in time")
 }
 
@@ -335,7 +341,7 @@ impl Session {
     pub(crate) async fn jobs(&mut self, count: usize) -> Vec<LeasedJob> {
         let mut jobs = Vec::new();
         while jobs.len() < count {
-            jobs.extend(self.delivered().await.jobs);
+            jobs.extend(self.delivered().await.leased_jobs().expect("jobs"));
         }
         jobs
     }
@@ -361,7 +367,7 @@ impl Session {
         loop {
             match self.hear().await {
                 Hear::Heartbeat(_) => return jobs,
-                Hear::Deliver(deliver) => jobs.extend(deliver.jobs),
+                Hear::Deliver(deliver) => jobs.extend(deliver.leased_jobs().expect("jobs")),
                 other => panic!("unexpected: {other:?}"),
             }
         }

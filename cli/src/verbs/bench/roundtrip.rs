@@ -147,7 +147,9 @@ impl Roundtrip {
         if self.masters.unary {
             self.batches.batch
         } else {
-            let usual = (self.batches.batch * BATCHES).min(SESSION_JOBS_MAX);
+            let usual = (self.batches.batch * BATCHES)
+                .max(self.batches.in_flight)
+                .min(SESSION_JOBS_MAX);
             self.flow.unwrap_or(usual)
         }
     }

@@ -1,54 +1,14 @@
 //! Jobs on their way out.
 
-use bytes::BytesMut;
 use leaseq_engine::effect::{Grant, JobView};
-use leaseq_engine::id::LeaseRef;
 use leaseq_engine::transition::{Content, End, JobState, Outcome};
 use leaseq_proto::v1;
 
+use super::leased::JOB_BYTES;
 use super::text::id_text;
-use super::time::{timestamp, wire_duration};
+use super::time::timestamp;
 use crate::api::fault::Invalid;
 use crate::api::headers;
-use crate::api::token::{TOKEN_BYTES, Tokens};
-
-/// Bytes of a leased job beside its payload and headers, rounded up: id, token, numbers, tags.
-const JOB_BYTES: usize = 192;
-
-/// Leased jobs as workers get them: one content for each grant.
-pub(crate) fn leased_jobs(
-    tokens: &Tokens,
-    jobs: impl ExactSizeIterator<Item = (Grant, Content)>,
-) -> Vec<v1::LeasedJob> {
-    let mut buffer = BytesMut::with_capacity(jobs.len() * TOKEN_BYTES);
-    jobs.map(|(grant, content)| leased_job(tokens, grant, content, &mut buffer))
-        .collect()
-}
-
-fn leased_job(
-    tokens: &Tokens,
-    grant: Grant,
-    content: Content,
-    buffer: &mut BytesMut,
-) -> v1::LeasedJob {
-    let lease = LeaseRef {
-        job: grant.job,
-        lease: grant.lease,
-    };
-    v1::LeasedJob {
-        id: id_text(grant.id),
-        lease_token: tokens.token_from(lease, buffer),
-        payload: content.payload,
-        headers: headers::decode(content.headers),
-        attempt: grant.attempt,
-        max_attempts: grant.max_attempts,
-        fencing_number: grant.lease.0,
-        priority: grant.priority,
-        put_time: Some(timestamp(grant.id.put_time())),
-        outcome: grant.outcome.map(|outcome| self::outcome(*outcome)),
-        max_run_time: grant.run_time_max.map(wire_duration),
-    }
-}
 
 /// How many of these jobs fit a message of `bytes_max`: at least one, because a message without a
 /// job would never get on.
@@ -103,7 +63,7 @@ pub(crate) fn job(view: JobView) -> v1::Job {
             .unwrap_or_default(),
         cancel_requested: view.cancel_requested,
         payload: bytes::Bytes::new(),
-        headers: std::collections::HashMap::new(),
+        headers: std::collections::BTreeMap::new(),
         result: bytes::Bytes::new(),
         outcome: view.outcome.map(|outcome| self::outcome(*outcome)),
     }

@@ -4,6 +4,7 @@
 //! may not be as it is. Nothing is done before the whole request was found right.
 
 pub(crate) mod job;
+pub(crate) mod leased;
 pub(crate) mod put;
 pub(crate) mod queue;
 pub(crate) mod retry;

@@ -1,6 +1,6 @@
 //! The jobs of a Put.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use leaseq_engine::command::NewJob;
@@ -52,7 +52,12 @@ impl Reader<'_> {
         let mut reply_to: Option<QueueName> = None;
         for (index, new) in wire.into_iter().enumerate() {
             let inside = |invalid: Invalid| invalid.inside_entry("jobs", index);
-            if reply_to.as_ref().map_or("", QueueName::as_str) != new.reply_to {
+            let same = match &reply_to {
+                // Most jobs have none: that is told without a comparison of texts.
+                None => new.reply_to.is_empty(),
+                Some(queue) => queue.as_str() == new.reply_to,
+            };
+            if !same {
                 reply_to = self.reply_to(&new.reply_to).map_err(|fault| match fault {
                     Fault::Invalid(invalid) => inside(invalid).into(),
                     other => other,
@@ -109,7 +114,7 @@ impl Reader<'_> {
         })
     }
 
-    fn headers(&self, headers: HashMap<String, String>) -> Result<bytes::Bytes, Invalid> {
+    fn headers(&self, headers: BTreeMap<String, String>) -> Result<bytes::Bytes, Invalid> {
         if headers.is_empty() {
             return Ok(bytes::Bytes::new());
         }

@@ -1,5 +1,6 @@
 //! Names, ids and the words of people.
 
+use bytes::{BufMut, BytesMut};
 use leaseq_engine::id::{JobId, QueueName, RequestId};
 use uuid::Uuid;
 
@@ -91,6 +92,13 @@ pub(crate) fn error(mut text: String) -> Box<str> {
         text.truncate(end.unwrap_or(0));
     }
     text.into_boxed_str()
+}
+
+/// Writes a job's id as text.
+pub(crate) fn write_id(id: JobId, to: &mut BytesMut) {
+    let mut buffer = Uuid::encode_buffer();
+    let uuid = Uuid::from_u128(id.to_u128()).hyphenated();
+    to.put_slice(uuid.encode_lower(&mut buffer).as_bytes());
 }
 
 /// A job's id as text. The same as its `Display`, several times faster: every job has one.
