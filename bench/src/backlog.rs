@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Result};
-use crate::leaseq::{Target, client};
+use crate::leaseq::{Target, impatient_client};
 use crate::load::Load;
 use crate::measured::{Extra, Measured};
 use crate::server::Server;
@@ -94,7 +94,7 @@ async fn first_lease(server: &Server) -> Result<Duration> {
     let addr = server.place().addr();
     while server.started.elapsed() < FIRST_LEASE_MAX {
         // A client of its own each time: backoff would be measured otherwise.
-        let got = client(&addr)?.get("backlog").wait(Duration::ZERO);
+        let got = impatient_client(&addr)?.get("backlog").wait(Duration::ZERO);
         let got = tokio::time::timeout(Duration::from_secs(1), got.leased()).await;
         if let Ok(Ok(leased)) = got
             && !leased.jobs.is_empty()

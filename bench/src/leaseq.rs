@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use leaseq_client::{Client, ClientBuilder};
+
 use crate::failure::{Failure, Result};
 use crate::load::{Form, Kind, Load};
 use crate::measured::Measured;
@@ -130,12 +132,18 @@ impl Leaseq {
 }
 
 /// A client of a server that was started here.
-pub(crate) fn client(addr: &str) -> Result<leaseq_client::Client> {
+pub(crate) fn client(addr: &str) -> Result<Client> {
     const PATIENCE: Duration = Duration::from_secs(10);
-    let builder = leaseq_client::Client::builder()
-        .address(addr)
-        .authkey(AUTHKEY);
-    Ok(builder.connect_timeout(PATIENCE).build()?)
+    Ok(to(addr).connect_timeout(PATIENCE).build()?)
+}
+
+/// One that waits for nothing: every attempt is its caller's.
+pub(crate) fn impatient_client(addr: &str) -> Result<Client> {
+    Ok(to(addr).fail_fast().build()?)
+}
+
+fn to(addr: &str) -> ClientBuilder {
+    Client::builder().address(addr).authkey(AUTHKEY)
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -9,6 +9,8 @@ const OUTSTANDING_CALLS: u64 = 2_000;
 const OUTSTANDING_MIN: u64 = 20_000;
 /// Or so many batches.
 const OUTSTANDING_BATCHES: u64 = 200;
+/// Or, of large payloads, so many bytes: a backlog is another scenario.
+const OUTSTANDING_BYTES: u64 = 64 << 20;
 
 /// One load.
 #[derive(Clone, Debug)]
@@ -60,11 +62,15 @@ impl Form {
 
 impl Load {
     pub(crate) fn outstanding(&self) -> u64 {
-        match self.form {
+        let jobs = match self.form {
             Form::Call => OUTSTANDING_CALLS,
             Form::Stream(_) => OUTSTANDING_MIN,
             Form::Batch(jobs) => (jobs as u64 * OUTSTANDING_BATCHES).max(OUTSTANDING_MIN),
-        }
+        };
+        // A batch of each master, or they would only wait for each other.
+        let least = self.form.batch() * self.pairs;
+        jobs.min(OUTSTANDING_BYTES / self.payload.max(1) as u64)
+            .max(least as u64)
     }
 
     /// What the table calls it.

@@ -81,7 +81,9 @@ async fn rounds(args: &RunArgs, report: &mut Report) -> Result<()> {
             let load = scenario.load(pairs, payload, args.times.warm_up, args.times.duration);
             let title = scenario.title(&load);
             for round in 1..=args.times.rounds {
+                let lock = args.common.lock().await?;
                 report.note_fdatasync(fdatasync::probe(&args.common.data).await?);
+                drop(lock);
                 for subject in &subjects {
                     let lock = args.common.lock().await?;
                     let outcome = bench.turn(scenario, subject, &load).await;
@@ -104,6 +106,9 @@ fn subjects(args: &RunArgs, report: &mut Report) -> Vec<&'static Subject> {
         named.into_iter().partition(|one| one.is_leaseq());
     for peer in peers.into_iter().filter(|_| args.scenario.peers) {
         match peer.program() {
+            Ok(_) if !peer.can(args.scenario.shape) => {
+                report.note(&format!("{}: cannot do this", peer.name));
+            }
             Ok(_) => subjects.push(peer),
             Err(absent) => report.note(&format!("{}: {absent}", peer.name)),
         }

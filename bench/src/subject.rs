@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::scenario::Shape;
 use crate::server::find_program;
 
 /// What a power cut loses, as classes.
@@ -181,6 +182,11 @@ impl Subject {
     /// Whether it is leaseq itself.
     pub(crate) fn is_leaseq(&self) -> bool {
         self.program.is_empty()
+    }
+
+    /// Whether the scenario can be measured with it: Python's own driver fills nothing.
+    pub(crate) fn can(&self, shape: Shape) -> bool {
+        !(self.name == "python" && matches!(shape, Shape::Backlog(_)))
     }
 
     /// The program of a peer, or what to do to have it.

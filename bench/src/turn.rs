@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::failure::{Failure, Result};
 use crate::leaseq::Leaseq;
-use crate::load::{Kind, Load};
+use crate::load::{Form, Kind, Load};
 use crate::measured::Measured;
 use crate::scenario::{Scenario, Shape};
 use crate::subject::Subject;
@@ -47,6 +47,16 @@ impl Bench {
     }
 
     async fn half_rate(&self, subject: &Subject, load: &Load) -> Result<Measured> {
+        // Single jobs on a stream for leaseq; a peer's connection has one put on its way there.
+        let form = if subject.is_leaseq() {
+            load.form
+        } else {
+            Form::Call
+        };
+        let load = &Load {
+            form,
+            ..load.clone()
+        };
         let most = self.load(subject, load).await?.jobs_per_s;
         if most < 2.0 {
             return Err(Failure::new("the maximum could not be measured"));

@@ -120,7 +120,9 @@ pub(crate) async fn run(args: LimitsArgs) -> Result<()> {
     let loads = Loads::new(&args);
     let data = &args.common.data;
     for round in 1..=args.times.rounds {
+        let lock = args.common.lock().await?;
         report.note_fdatasync(fdatasync::probe(data).await?);
+        drop(lock);
         for load in loads.all() {
             let lock = args.common.lock().await?;
             let own = watched(leaseq.measure(load, "always", data)).await;

@@ -17,6 +17,9 @@ use crate::server::{Place, Spec};
 /// It reads one command at a time, and was fastest with so many written together.
 const DEPTH: usize = 16;
 
+/// Its default is below 64 KiB.
+const JOB_BYTES_MAX: usize = 1 << 20;
+
 pub(super) struct Beanstalkd {
     program: PathBuf,
     port: u16,
@@ -36,7 +39,7 @@ impl Beanstalkd {
 
 impl Peer for Beanstalkd {
     fn spec(&self, place: &Place) -> Result<Spec> {
-        let mut args = format!("-l 127.0.0.1 -p {}", self.port);
+        let mut args = format!("-l 127.0.0.1 -p {} -z {JOB_BYTES_MAX}", self.port);
         if self.synced {
             args = format!("{args} -f0 -b {}", place.dir().display());
         }

@@ -26,6 +26,11 @@ const COLUMNS: &[Column] = &[
     ("delivered p99 µs", |turn| turn.deliver_p99_us),
     ("fill jobs/s", |turn| turn.extra.fill_jobs_per_s),
     ("jobs/s when empty", |turn| turn.extra.empty_jobs_per_s),
+    ("% of that when empty", |turn| {
+        turn.extra
+            .empty_jobs_per_s
+            .map(|empty| turn.jobs_per_s / empty * 100.0)
+    }),
     ("memory B/waiting job", |turn| {
         turn.extra.memory_bytes_per_job
     }),
