@@ -22,6 +22,9 @@ use super::ready::Ready;
 use super::{noop_admin, noop_session};
 use crate::failure::Result;
 
+/// As in the server's listener.
+const FRAME_BYTES_MAX: u32 = 128 << 10;
+
 /// Serves until the process is ended.
 pub(crate) async fn serve(listen: SocketAddr) -> Result<()> {
     let ready = Arc::new(Ready::new());
@@ -51,6 +54,7 @@ fn http2_of(config: &Config) -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_per_connection_max)
         .max_header_list_size(limits.header_bytes_max)
+        .max_frame_size(FRAME_BYTES_MAX)
         .initial_stream_window_size(transport.stream_window)
         .initial_connection_window_size(transport.connection_window)
         .max_send_buf_size(transport.send_buffer_bytes)
