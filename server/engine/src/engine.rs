@@ -12,7 +12,7 @@ use crate::state::State;
 use crate::state::evolve::{Unknown, is_session};
 use crate::time::{Duration, Time};
 use crate::transition::Transition;
-use crate::turn::Turn;
+use crate::turn::{Concerned, Turn};
 
 /// What a batch of commands gave: append-only until the driver takes it.
 #[derive(Debug, Default)]
@@ -33,12 +33,15 @@ pub struct RestoreError(pub String);
 ///
 /// Order of calls: `new`; `restore` for each transition of the store, oldest
 /// first; `restored` once; if it was empty, `create`; then any of `apply`.
-/// `next_deadline` says when a `Command::Tick` is due.
+/// `next_deadline` says when a `Command::Tick` is due. Of commands that came together,
+/// each may be `decide`d and all of them `finish`ed together.
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
     state: State,
     live: Live,
+    /// Whom decided commands concern that are not finished.
+    concerned: Concerned,
 }
 
 impl Engine {
@@ -48,6 +51,7 @@ impl Engine {
         Self {
             state: State::new(&config),
             live: Live::default(),
+            concerned: Concerned::default(),
             config,
         }
     }
@@ -129,11 +133,38 @@ impl Engine {
         self.state.identity
     }
 
-    /// Decides one command at `now`.
+    /// Decides one command at `now`, and gives everyone what it made possible.
     pub fn apply(&mut self, now: Time, command: Command, out: &mut Output) {
-        let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out);
+        self.decide(now, command, out);
+        self.finish(now, out);
+    }
+
+    /// Decides one command at `now`. Those who wait for what it made possible may have
+    /// to wait for `finish`, which is due at the same `now`: jobs that are put together
+    /// are delivered together, and not in as many parts as there were Puts.
+    pub fn decide(&mut self, now: Time, command: Command, out: &mut Output) {
+        let gathers = gathers(&command);
+        if !gathers || self.concerned.are_many() {
+            self.finish(now, out);
+        }
+        let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out)
+            .with(std::mem::take(&mut self.concerned));
         turn.decide(command);
-        turn.finish();
+        if gathers {
+            self.concerned = turn.leave();
+        } else {
+            turn.finish();
+        }
+    }
+
+    /// Gives everyone what the commands decided so far made possible.
+    pub fn finish(&mut self, now: Time, out: &mut Output) {
+        if self.concerned.is_nobody() {
+            return;
+        }
+        Turn::new(now, &self.config, &mut self.state, &mut self.live, out)
+            .with(std::mem::take(&mut self.concerned))
+            .finish();
     }
 
     /// When the next `Command::Tick` is due.
@@ -148,7 +179,7 @@ impl Engine {
     }
 
     /// Looks at everything and compares it with everything else: for tests and for
-    /// `leaseq doctor`.
+    /// `leaseq doctor`. Between `decide` and `finish` not all of it has to hold.
     ///
     /// # Errors
     /// The first invariant that does not hold, in words.
@@ -156,4 +187,13 @@ impl Engine {
         self.state.check()?;
         self.live.check(&self.state)
     }
+}
+
+/// Whether what this command makes possible can wait for the commands that came with
+/// it. Only of those that come in masses, and that nothing else in them depends on.
+fn gathers(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Put(_) | Command::Settle(_) | Command::Heartbeat { .. }
+    )
 }

@@ -14,6 +14,10 @@ use crate::state::job::Lease;
 use crate::time::Time;
 use crate::transition::Transition;
 
+/// A transition that has so many completions takes no more: a reader need not expect
+/// larger ones than one call can make.
+const TOGETHER_MAX: usize = 1 << 14;
+
 /// One command being applied.
 pub(crate) struct Turn<'a> {
     pub(crate) now: Time,
@@ -24,10 +28,31 @@ pub(crate) struct Turn<'a> {
     /// Completions that have happened and are not written yet: many become one
     /// transition. Every other transition writes them first.
     completed: Vec<LeaseRef>,
+    /// Whom this and the commands before it concern.
+    concerned: Concerned,
+}
+
+/// Whom decided commands concern, and who has not been looked at for it yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Concerned {
     /// Queues with more jobs, more room or fewer jobs than before.
     touched: Vec<QueueId>,
     /// Sessions that may be able to take more.
     freed: Vec<SessionId>,
+}
+
+impl Concerned {
+    /// The lists are searched one by one: with more entries they cost more than they
+    /// save.
+    const MAX: usize = 256;
+
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.touched.is_empty() && self.freed.is_empty()
+    }
+
+    pub(crate) fn are_many(&self) -> bool {
+        self.touched.len().max(self.freed.len()) > Self::MAX
+    }
 }
 
 impl<'a> Turn<'a> {
@@ -45,9 +70,20 @@ impl<'a> Turn<'a> {
             live,
             out,
             completed: Vec::new(),
-            touched: Vec::new(),
-            freed: Vec::new(),
+            concerned: Concerned::default(),
         }
+    }
+
+    /// Goes on with those whom earlier commands concern.
+    pub(crate) fn with(mut self, concerned: Concerned) -> Self {
+        self.concerned = concerned;
+        self
+    }
+
+    /// Ends the command and leaves everyone it concerns for later.
+    pub(crate) fn leave(mut self) -> Concerned {
+        self.write_completed();
+        self.concerned
     }
 
     /// Makes a transition true and hands it to the store.
@@ -82,8 +118,16 @@ impl<'a> Turn<'a> {
     }
 
     fn write_completed(&mut self) {
-        if !self.completed.is_empty() {
-            let leases = std::mem::take(&mut self.completed);
+        if self.completed.is_empty() {
+            return;
+        }
+        let mut leases = std::mem::take(&mut self.completed);
+        // Verdicts of several workers, one after the other, are one transition.
+        if let Some(Transition::JobsCompleted { leases: before }) = self.out.transitions.last_mut()
+            && before.len() < TOGETHER_MAX
+        {
+            before.append(&mut leases);
+        } else {
             self.out
                 .transitions
                 .push(Transition::JobsCompleted { leases });
@@ -96,15 +140,17 @@ impl<'a> Turn<'a> {
 
     /// The queue has changed: someone may be waiting for that.
     pub(crate) fn touch(&mut self, queue: QueueId) {
-        if !self.touched.contains(&queue) {
-            self.touched.push(queue);
+        let touched = &mut self.concerned.touched;
+        if touched.last() != Some(&queue) && !touched.contains(&queue) {
+            touched.push(queue);
         }
     }
 
     /// The session may be able to take more.
     pub(crate) fn freed(&mut self, session: SessionId) {
-        if self.freed.last() != Some(&session) && !self.freed.contains(&session) {
-            self.freed.push(session);
+        let freed = &mut self.concerned.freed;
+        if freed.last() != Some(&session) && !freed.contains(&session) {
+            freed.push(session);
         }
     }
 
@@ -134,15 +180,15 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Gives everyone what the command made possible: room to those who want to
+    /// Gives everyone what the commands made possible: room to those who want to
     /// put, jobs to those who want to work, answers to those who wait for the end.
     /// One may make another possible, so it goes on until nothing is left to give.
     pub(crate) fn finish(mut self) {
         loop {
-            for session in std::mem::take(&mut self.freed) {
+            for session in std::mem::take(&mut self.concerned.freed) {
                 self.stand_in_line(session);
             }
-            let Some(queue) = self.touched.pop() else {
+            let Some(queue) = self.concerned.touched.pop() else {
                 break;
             };
             self.admit_blocked_puts(queue);
@@ -163,8 +209,8 @@ impl<'a> Turn<'a> {
                 continue;
             };
             if of.counts.ready > 0 && !of.paused {
-                self.touched.retain(|other| *other != queue);
-                self.touched.push(queue);
+                self.concerned.touched.retain(|other| *other != queue);
+                self.concerned.touched.push(queue);
             }
         }
     }

@@ -264,12 +264,13 @@ impl Driver {
                 Input::Register(session, outbox) => work.registered.push((session, outbox)),
                 Input::Compact(command) => {
                     work.compaction_step = true;
-                    self.engine.apply(work.time, command, &mut work.output);
+                    self.engine.decide(work.time, command, &mut work.output);
                 }
                 Input::Drain => work.drain = true,
                 Input::Stop => work.stop = true,
             }
         }
+        self.engine.finish(work.time, &mut work.output);
         if self
             .engine
             .next_deadline()
@@ -304,7 +305,7 @@ impl Driver {
         if let Command::Abandon { ticket } = &command {
             work.abandoned.push(*ticket);
         }
-        self.engine.apply(work.time, command, &mut work.output);
+        self.engine.decide(work.time, command, &mut work.output);
         bytes
     }
 }

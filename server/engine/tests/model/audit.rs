@@ -2,6 +2,8 @@
 //! next job in the ready order for someone who may have it, nobody is left waiting
 //! for what is there, and the engine shows the same state as the reference.
 
+use std::fmt::Debug;
+
 use leaseq_engine::command::{Command, Get, Read};
 use leaseq_engine::effect::{Effect, Grant, JobView, QueueView, Reply};
 use leaseq_engine::id::{JobSeq, LeaseRef, QueueName, Scope, Ticket};
@@ -17,7 +19,7 @@ use crate::runner::{Runner, STATES, reply_ticket};
 const JOB_BYTES_MAX: u64 = 40;
 
 impl Runner {
-    pub fn audit(&mut self, command: &Command, effects: Vec<Effect>, mut expected: Expected) {
+    pub fn audit(&mut self, command: &dyn Debug, effects: Vec<Effect>, mut expected: Expected) {
         let mut job_replies = Vec::new();
         for effect in effects {
             match effect {
@@ -88,7 +90,9 @@ impl Runner {
         assert_eq!(job_replies, self.model.job_answers, "after {command:?}");
         assert_eq!(self.model.outcome_places.len(), 0, "an outcome of nothing");
         self.model.sweep_sessions();
-        self.nobody_waits_in_vain();
+        if !self.unfinished {
+            self.nobody_waits_in_vain();
+        }
     }
 
     /// The answer to someone who waited.

@@ -64,5 +64,6 @@ fn run(ops: &[Op]) -> Vec<Transition> {
     for op in ops {
         runner.run(op);
     }
+    runner.finish();
     runner.journal
 }

@@ -11,6 +11,7 @@ use leaseq_engine::time::Time;
 use leaseq_engine::transition::{JobState, Transition};
 use leaseq_engine::{Engine, Output};
 
+use crate::expect::Expected;
 use crate::ops::{Op, ms};
 use crate::reference::Reference;
 
@@ -24,6 +25,8 @@ pub struct Runner {
     pub tickets: u64,
     pub sessions: u64,
     pub random: u64,
+    /// Commands were decided and not finished: some may wait in vain.
+    pub unfinished: bool,
     /// Everything ever seen, to be named again.
     pub leases: Vec<LeaseRef>,
     pub ids: Vec<JobId>,
@@ -71,6 +74,7 @@ impl Runner {
             tickets: 0,
             sessions: 0,
             random: 1,
+            unfinished: false,
             leases: Vec::new(),
             ids: Vec::new(),
         }
@@ -92,8 +96,18 @@ impl Runner {
     /// Applies a command to the engine alone.
     pub fn apply(&mut self, command: Command) -> Vec<Effect> {
         let mut out = Output::default();
-        self.engine.apply(self.model.now, command, &mut out);
-        if let Err(violation) = self.engine.check_invariants() {
+        if self.unfinished {
+            self.engine.decide(self.model.now, command, &mut out);
+        } else {
+            self.engine.apply(self.model.now, command, &mut out);
+        }
+        self.keep(out)
+    }
+
+    fn keep(&mut self, mut out: Output) -> Vec<Effect> {
+        if !self.unfinished
+            && let Err(violation) = self.engine.check_invariants()
+        {
             panic!("{violation}");
         }
         self.model.look_at(&out.transitions);
@@ -103,6 +117,16 @@ impl Runner {
 
     pub fn run(&mut self, op: &Op) {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005) + 1;
+        // As the driver does it with commands that come together: Puts and verdicts
+        // are decided one after the other and finished together.
+        if matches!(op, Op::Put(_) | Op::Settle { .. }) && self.random >> 63 == 0 {
+            if let Some(command) = self.command(op) {
+                self.unfinished = true;
+                self.step(command);
+            }
+            return;
+        }
+        self.finish();
         match op {
             Op::Pass(millis) => self.pass(ms(*millis)),
             Op::Jump(millis) => self.model.now = self.model.now.after(ms(*millis)),
@@ -134,6 +158,19 @@ impl Runner {
             [],
             "nothing may be due after its deadline"
         );
+    }
+
+    /// Finishes what was decided.
+    pub fn finish(&mut self) {
+        if !self.unfinished {
+            return;
+        }
+        self.unfinished = false;
+        self.model.job_answers.clear();
+        let mut out = Output::default();
+        self.engine.finish(self.model.now, &mut out);
+        let effects = self.keep(out);
+        self.audit(&"the last of several", effects, Expected::default());
     }
 
     /// Applies a command to both.
