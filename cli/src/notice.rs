@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, registry};
@@ -25,8 +26,10 @@ pub(crate) fn listen(notices: Notices) {
         notices,
         said: AtomicBool::new(false),
     };
+    // What nobody will read must not be made: the libraries below trace every frame they send.
+    let of_client = Targets::new().with_target("leaseq_client", Level::INFO);
     // Somebody who listens already hears it all.
-    let _ = registry().with(layer).try_init();
+    let _ = registry().with(layer.with_filter(of_client)).try_init();
 }
 
 struct Notice {
@@ -36,12 +39,8 @@ struct Notice {
 
 impl<S: Subscriber> Layer<S> for Notice {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        if !metadata.target().starts_with("leaseq_client") || *metadata.level() > Level::INFO {
-            return;
-        }
         let said = self.said.swap(true, Ordering::Relaxed);
-        if self.notices == Notices::First && (said || *metadata.level() > Level::WARN) {
+        if self.notices == Notices::First && (said || *event.metadata().level() > Level::WARN) {
             return;
         }
         let mut text = Text::default();
