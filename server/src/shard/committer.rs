@@ -135,9 +135,7 @@ impl Committer {
         for (session, outbox) in work.registered {
             self.outboxes.register(session, outbox);
         }
-        for route in work.routes {
-            self.outboxes.expect(route);
-        }
+        self.outboxes.expect(work.routes);
         for (route, refusal) in work.refused {
             self.outboxes.send(route, Err(refusal));
         }
@@ -147,6 +145,7 @@ impl Committer {
             self.compaction_waits = false;
         }
         self.release(work.output.effects)?;
+        self.outboxes.keep_expected();
         for session in work.closed {
             self.outboxes.unregister(session);
         }
@@ -191,18 +190,17 @@ impl Committer {
         Ok(())
     }
 
-    /// Lets effects out. The contents of all of them are read at once.
+    /// Lets effects out, each with the contents it needs.
     fn release(&mut self, effects: Vec<Effect>) -> Result<(), StoreError> {
-        let wanted: Vec<JobSeq> = effects.iter().flat_map(wanted).collect();
-        let mut contents = if wanted.is_empty() {
-            Vec::new().into_iter()
-        } else {
-            self.store.contents(&wanted)?.into_iter()
-        };
+        let mut wanted = Vec::new();
         for effect in effects {
-            let count = wanted_count(&effect);
-            let contents: Vec<Content> = contents.by_ref().take(count).collect();
-            debug_assert_eq!(contents.len(), count, "a content for each job");
+            wanted.clear();
+            add_wanted(&effect, &mut wanted);
+            let contents = if wanted.is_empty() {
+                Vec::new()
+            } else {
+                self.store.contents(&wanted)?
+            };
             self.let_out(effect, contents);
         }
         Ok(())
@@ -292,18 +290,18 @@ impl Committer {
     }
 }
 
-/// The jobs whose contents an effect needs, in order.
-fn wanted(effect: &Effect) -> Vec<JobSeq> {
+/// Adds the jobs whose contents an effect needs, in order.
+fn add_wanted(effect: &Effect, wanted: &mut Vec<JobSeq>) {
     match effect {
         Effect::Reply {
             reply: Ok(Reply::Got { grants, .. }),
             ..
         }
-        | Effect::Deliver { grants, .. } => grants.iter().map(|grant| grant.job).collect(),
+        | Effect::Deliver { grants, .. } => wanted.extend(grants.iter().map(|grant| grant.job)),
         Effect::Reply {
             reply: Ok(Reply::Job { job, content: true }),
             ..
-        } => vec![job.job],
+        } => wanted.push(job.job),
         Effect::Reply {
             reply:
                 Ok(Reply::JobWaited {
@@ -311,19 +309,7 @@ fn wanted(effect: &Effect) -> Vec<JobSeq> {
                     ..
                 }),
             ..
-        } => vec![*job],
-        _ => Vec::new(),
-    }
-}
-
-/// How many contents an effect needs.
-fn wanted_count(effect: &Effect) -> usize {
-    match effect {
-        Effect::Reply {
-            reply: Ok(Reply::Got { grants, .. }),
-            ..
-        }
-        | Effect::Deliver { grants, .. } => grants.len(),
-        _ => wanted(effect).len(),
+        } => wanted.push(*job),
+        _ => {}
     }
 }

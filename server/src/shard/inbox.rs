@@ -41,6 +41,16 @@ pub(super) enum Route {
     Session(Ticket, SessionId),
 }
 
+impl Route {
+    /// What the answer is known by; `None`: there is none.
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::None => None,
+            Self::Call(ticket, _) | Self::Session(ticket, _) => Some(*ticket),
+        }
+    }
+}
+
 /// The inbox. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Inbox(Arc<Shared>);

@@ -2,7 +2,7 @@
 
 use leaseq_engine::command::Command;
 use leaseq_engine::id::{SessionId, Ticket};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use rustc_hash::FxBuildHasher;
 use tokio::sync::mpsc;
@@ -15,6 +15,10 @@ use super::link::SessionEvent;
 #[derive(Debug)]
 pub(super) struct Outboxes {
     routes: HashMap<Ticket, Route, FxBuildHasher>,
+    /// The routes of the batch at hand. Nearly all commands are answered in the batch
+    /// and in the order they came with, so these are looked through from the front
+    /// before they are put into a map.
+    expected: VecDeque<Route>,
     sessions: HashMap<SessionId, mpsc::UnboundedSender<SessionEvent>, FxBuildHasher>,
     inbox: Inbox,
 }
@@ -23,19 +27,47 @@ impl Outboxes {
     pub(super) fn new(inbox: Inbox) -> Self {
         Self {
             routes: HashMap::default(),
+            expected: VecDeque::new(),
             sessions: HashMap::default(),
             inbox,
         }
     }
 
-    /// Remembers where an answer goes.
-    pub(super) fn expect(&mut self, route: Route) {
-        match &route {
-            Route::None => {}
-            Route::Call(ticket, _) | Route::Session(ticket, _) => {
-                self.routes.insert(*ticket, route);
-            }
+    /// Remembers where the answers to the commands of a batch go, in their order.
+    pub(super) fn expect(&mut self, routes: Vec<Route>) {
+        self.keep_expected();
+        self.expected = routes.into();
+    }
+
+    /// Keeps the routes of commands that were not answered in their batch.
+    pub(super) fn keep_expected(&mut self) {
+        while let Some(route) = self.expected.pop_front() {
+            self.keep(route);
         }
+    }
+
+    fn keep(&mut self, route: Route) {
+        if let Some(ticket) = route.ticket() {
+            self.routes.insert(ticket, route);
+        }
+    }
+
+    /// The route of this answer, which is expected no more.
+    fn route(&mut self, ticket: Ticket) -> Option<Route> {
+        if self.expected.front().and_then(Route::ticket) == Some(ticket) {
+            return self.expected.pop_front();
+        }
+        // One who has waited, or one of the batch that came later than others that wait.
+        if let Some(route) = self.routes.remove(&ticket) {
+            return Some(route);
+        }
+        while let Some(route) = self.expected.pop_front() {
+            if route.ticket() == Some(ticket) {
+                return Some(route);
+            }
+            self.keep(route);
+        }
+        None
     }
 
     /// Remembers a session's outbox.
@@ -55,7 +87,7 @@ impl Outboxes {
 
     /// Sends an answer. If its caller has gone away, what it granted is taken back.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: AnswerResult) {
-        if let Some(route) = self.routes.remove(&ticket) {
+        if let Some(route) = self.route(ticket) {
             self.send(route, answer);
         } else if let Ok(answer) = answer {
             // Abandoned meanwhile.
@@ -100,6 +132,7 @@ impl Outboxes {
 
     /// Refuses everyone: nothing more will come.
     pub(super) fn fail(&mut self, why: &Refusal) {
+        self.keep_expected();
         for (_, route) in std::mem::take(&mut self.routes) {
             self.send(route, Err(why.clone()));
         }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 
 use bytes::Bytes;
 use leaseq_engine::id::JobSeq;
@@ -10,7 +11,7 @@ use leaseq_engine::transition::Content;
 
 use super::Journal;
 use super::frame::{CHUNK_BYTES, HEADER_BYTES, Header, contents_right};
-use super::index::{BLOB_HEAD_BYTES, Blob};
+use super::index::{BLOB_HEAD_BYTES, Blob, Place};
 use super::segment::{self, Segment};
 use crate::disk::{Disk, DiskFile};
 use crate::seam::StoreError;
@@ -73,36 +74,115 @@ impl Cache {
         }
     }
 
-    fn get(&self, blob: &Blob) -> Option<Bytes> {
-        let place = blob.place;
+    /// What is in memory of the contents of the frame that `place` is in.
+    fn part(&self, place: Place) -> Option<Part<'_>> {
         let wanted = (place.segment, place.frame);
         let found = self
             .frames
             .binary_search_by_key(&wanted, |frame| (frame.segment, frame.at));
         if let Some(frame) = found.ok().and_then(|n| self.frames.get(n)) {
-            let from = frame.contents_at + place.at as usize;
-            let range = from..from + blob.len as usize;
-            return (range.end <= frame.bytes.len()).then(|| frame.bytes.slice(range));
+            return Some(Part {
+                bytes: &frame.bytes,
+                start: frame.contents_at,
+                from: 0,
+            });
         }
-        let part = self.read.as_ref()?;
-        let from = place.at.checked_sub(part.from)? as usize;
+        let read = self.read.as_ref()?;
+        ((read.segment, read.frame) == wanted).then_some(Part {
+            bytes: &read.bytes,
+            start: 0,
+            from: read.from,
+        })
+    }
+
+    fn get(&self, blob: &Blob) -> Option<Bytes> {
+        let part = self.part(blob.place)?;
+        part.range(blob).map(|range| part.bytes.slice(range))
+    }
+}
+
+/// Contents of one frame in memory, from the position `from` on; that is at `start` of
+/// the bytes.
+struct Part<'a> {
+    bytes: &'a Bytes,
+    start: usize,
+    from: u32,
+}
+
+impl Part<'_> {
+    /// Where a blob of the frame is in the bytes; `None`: not in this part.
+    fn range(&self, blob: &Blob) -> Option<Range<usize>> {
+        let from = self.start + blob.place.at.checked_sub(self.from)? as usize;
         let range = from..from + blob.len as usize;
-        let inside = (part.segment, part.frame) == wanted && range.end <= part.bytes.len();
-        inside.then(|| part.bytes.slice(range))
+        (range.end <= self.bytes.len()).then_some(range)
+    }
+
+    /// Headers and payload at `range`; `None`: it is shorter than it says.
+    fn content(&self, range: Range<usize>) -> Option<Content> {
+        let blob = self.bytes.get(range.clone())?;
+        let headers_len = u16::from_le_bytes(*blob.first_chunk::<2>()?) as usize;
+        let headers_at = range.start + BLOB_HEAD_BYTES as usize;
+        let payload_at = headers_at + headers_len;
+        (payload_at <= range.end).then(|| Content {
+            // An empty slice holds on to nothing.
+            headers: self.bytes.slice(headers_at..payload_at),
+            payload: self.bytes.slice(payload_at..range.end),
+        })
     }
 }
 
 impl<D: Disk> Journal<D> {
     pub(super) fn read_contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError> {
-        let content = |job: &JobSeq| {
-            let emptied = self.emptied.get(job).copied();
-            let blob = emptied
-                .or_else(|| self.index.locate(*job))
-                .ok_or(StoreError::NoContent { job: *job })?;
-            let bytes = self.read_blob(&blob)?;
-            split(&bytes).ok_or_else(|| self.damaged(&blob, "a content shorter than its headers"))
-        };
-        jobs.iter().map(content).collect()
+        let mut contents = Vec::with_capacity(jobs.len());
+        while let Some(job) = jobs.get(contents.len()) {
+            let rest = jobs.get(contents.len()..).unwrap_or_default();
+            let before = contents.len();
+            self.take_together(rest, &mut contents)?;
+            if contents.len() == before {
+                let emptied = self.emptied.get(job).copied();
+                let blob = emptied
+                    .or_else(|| self.index.locate(*job))
+                    .ok_or(StoreError::NoContent { job: *job })?;
+                let bytes = self.read_blob(&blob)?;
+                let part = Part {
+                    bytes: &bytes,
+                    start: 0,
+                    from: blob.place.at,
+                };
+                contents.push(self.content(&part, &blob, 0..bytes.len())?);
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Adds the contents of the first of `jobs` as long as they came together and are in
+    /// memory: nearly always all of them.
+    fn take_together(
+        &self,
+        jobs: &[JobSeq],
+        contents: &mut Vec<Content>,
+    ) -> Result<(), StoreError> {
+        if !self.emptied.is_empty() {
+            return Ok(());
+        }
+        let mut blobs = self.index.locate_together(jobs).peekable();
+        let part = blobs.peek().and_then(|blob| self.cache.part(blob.place));
+        let Some(part) = part else { return Ok(()) };
+        for blob in blobs {
+            let Some(range) = part.range(&blob) else { break };
+            contents.push(self.content(&part, &blob, range)?);
+        }
+        Ok(())
+    }
+
+    fn content(
+        &self,
+        part: &Part<'_>,
+        blob: &Blob,
+        range: Range<usize>,
+    ) -> Result<Content, StoreError> {
+        part.content(range)
+            .ok_or_else(|| self.damaged(blob, "a content shorter than its headers"))
     }
 
     /// The bytes of a content, headers' length in front.
@@ -191,15 +271,4 @@ fn read_chunks<F: DiskFile>(
     let mut contents = vec![0; upto - from];
     file.read_exact_at(&mut contents, frame + (header.contents_at() + from) as u64)?;
     Ok(contents_right(&contents, &table).then_some((from, contents)))
-}
-
-/// Headers and payload of the bytes of a content.
-fn split(blob: &Bytes) -> Option<Content> {
-    let headers_len = u16::from_le_bytes(*blob.first_chunk::<2>()?) as usize;
-    let headers_at = BLOB_HEAD_BYTES as usize;
-    let payload_at = headers_at + headers_len;
-    (payload_at <= blob.len()).then(|| Content {
-        headers: blob.slice(headers_at..payload_at),
-        payload: blob.slice(payload_at..),
-    })
 }

@@ -171,6 +171,18 @@ impl Index {
         run.live.contains(n).then(|| run.blob(n))
     }
 
+    /// Where the contents of the first of `jobs` are, as long as all came together: they
+    /// are in one frame.
+    pub(super) fn locate_together(&self, jobs: &[JobSeq]) -> impl Iterator<Item = Blob> {
+        let first = jobs.first().map_or(0, |job| job.0);
+        let found = self.runs.range(..=first).next_back();
+        jobs.iter().map_while(move |job| {
+            let (first, run) = found?;
+            let n = u32::try_from(job.0.checked_sub(*first)?).ok()?;
+            run.live.contains(n).then(|| run.blob(n))
+        })
+    }
+
     /// New jobs, or jobs written again: then they leave the place they had.
     pub(super) fn put(&mut self, first: JobSeq, sizes: &Sizes, place: Place) {
         let count = count_of(sizes);
