@@ -14,13 +14,46 @@ use crate::time::{Duration, Time};
 use crate::transition::Transition;
 use crate::turn::{Concerned, Turn};
 
-/// What a batch of commands gave: append-only until the driver takes it.
+/// What a batch of commands gave: append-only until the driver takes all of it.
 #[derive(Debug, Default)]
 pub struct Output {
     /// The durable facts, in order.
     pub transitions: Vec<Transition>,
     /// What may happen outside once they are durable, in order.
     pub effects: Vec<Effect>,
+    /// The place of a `JobsAdded` behind which only remembered Puts have come: jobs of the
+    /// next Put may join it.
+    added: Option<usize>,
+}
+
+impl Output {
+    /// Adds what has become true. Jobs that could have been put by one Put, and verdicts
+    /// that could have come in one call, become one transition: a store and a restart
+    /// deal with them at once.
+    pub(crate) fn add(&mut self, transition: Transition) {
+        let Some(transition) = self.joined(transition) else {
+            return;
+        };
+        if matches!(transition, Transition::JobsAdded { .. }) {
+            self.added = Some(self.transitions.len());
+        } else if !matches!(transition, Transition::PutRemembered { .. }) {
+            self.added = None;
+        }
+        self.transitions.push(transition);
+    }
+
+    /// Lets the transition join one before it; gives it back if there is none.
+    fn joined(&mut self, transition: Transition) -> Option<Transition> {
+        let before = if matches!(transition, Transition::JobsAdded { .. }) {
+            self.added.and_then(|at| self.transitions.get_mut(at))
+        } else {
+            self.transitions.last_mut()
+        };
+        match before {
+            Some(before) => before.join(transition),
+            None => Some(transition),
+        }
+    }
 }
 
 /// The journal says something that cannot have happened: it is damaged, or from a

@@ -84,6 +84,19 @@ pub(crate) fn release() -> Verdict {
     }
 }
 
+pub(crate) fn settle_command(
+    ticket: Ticket,
+    settlements: Vec<Result<Settlement, Rejection>>,
+) -> Command {
+    Command::Settle(Settle {
+        ticket,
+        session: None,
+        scope: Scope::All,
+        settlements,
+        random: 5,
+    })
+}
+
 impl Desk {
     pub(crate) fn new() -> Self {
         Self::with(EngineConfig::default())
@@ -119,6 +132,20 @@ impl Desk {
         }
         self.journal.append(&mut out.transitions);
         self.effects.append(&mut out.effects);
+    }
+
+    /// Decides commands one after the other and finishes them together; tells what
+    /// became true.
+    pub(crate) fn together(&mut self, commands: Vec<Command>) -> Vec<Transition> {
+        let mut out = Output::default();
+        for command in commands {
+            self.engine.decide(self.now, command, &mut out);
+        }
+        self.engine.finish(self.now, &mut out);
+        self.engine.check_invariants().unwrap();
+        self.journal.extend_from_slice(&out.transitions);
+        self.effects.append(&mut out.effects);
+        out.transitions
     }
 
     /// The answer that this caller got; `None`: it waits.
@@ -292,15 +319,7 @@ impl Desk {
             .into_iter()
             .map(|(lease, verdict)| Ok(Settlement { lease, verdict }))
             .collect();
-        let settled = self.ask(|ticket| {
-            Command::Settle(Settle {
-                ticket,
-                session: None,
-                scope: Scope::All,
-                settlements,
-                random: 5,
-            })
-        });
+        let settled = self.ask(|ticket| settle_command(ticket, settlements));
         match settled.unwrap() {
             Reply::Settled(results) => results,
             other => panic!("not settled: {other:?}"),

@@ -3,6 +3,8 @@
 //! store replays is what was. Closed; on disk each variant has a tag that is
 //! never reused (docs/STORAGE.md).
 
+mod join;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,7 +63,7 @@ pub enum Sizes {
         size: u32,
     },
     /// One size for each.
-    Each(Box<[u32]>),
+    Each(Vec<u32>),
 }
 
 /// How a leased job came back, or a dead one.

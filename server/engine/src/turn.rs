@@ -14,10 +14,6 @@ use crate::state::job::Lease;
 use crate::time::Time;
 use crate::transition::Transition;
 
-/// A transition that has so many completions takes no more: a reader need not expect
-/// larger ones than one call can make.
-const TOGETHER_MAX: usize = 1 << 14;
-
 /// One command being applied.
 pub(crate) struct Turn<'a> {
     pub(crate) now: Time,
@@ -102,7 +98,7 @@ impl<'a> Turn<'a> {
             // transition itself is not shown: it may hold what users put.
             panic!("a bug: a decision contradicts the state: {error}");
         }
-        self.out.transitions.push(transition);
+        self.out.add(transition);
     }
 
     /// Completes a job of which nothing is kept and nobody has to be told. False:
@@ -121,17 +117,8 @@ impl<'a> Turn<'a> {
         if self.completed.is_empty() {
             return;
         }
-        let mut leases = std::mem::take(&mut self.completed);
-        // Verdicts of several workers, one after the other, are one transition.
-        if let Some(Transition::JobsCompleted { leases: before }) = self.out.transitions.last_mut()
-            && before.len() < TOGETHER_MAX
-        {
-            before.append(&mut leases);
-        } else {
-            self.out
-                .transitions
-                .push(Transition::JobsCompleted { leases });
-        }
+        let leases = std::mem::take(&mut self.completed);
+        self.out.add(Transition::JobsCompleted { leases });
     }
 
     pub(crate) fn reply(&mut self, ticket: Ticket, reply: Result<Reply, Rejection>) {

@@ -1,77 +1,96 @@
-//! The thread that makes batches durable and lets their effects out.
+//! Makes batches durable and lets their effects out: on a thread of its own, so that the
+//! driver decides the next batch meanwhile, or, when there is no next batch yet, on the
+//! driver's. To wake a thread that sleeps costs about as much as a sync.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use leaseq_engine::Output;
 use leaseq_engine::command::Command;
 use leaseq_engine::effect::{Effect, JobResult, Reply};
-use leaseq_engine::id::{JobSeq, SessionId, Ticket};
+use leaseq_engine::id::JobSeq;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::Content;
 use leaseq_store::{Batch, CommitError, Compaction, Epoch, Loaded, Position, Store, StoreError};
-use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::answer::{Answer, Refusal};
 use super::handle::ShardHandle;
-use super::inbox::{Input, Route};
+use super::inbox::Input;
 use super::link::SessionEvent;
 use super::outboxes::Outboxes;
 use super::tally::Tally;
+use super::work::Work;
 
 /// How often space is looked after when nothing is committed.
 const IDLE_COMPACTION: Duration = Duration::from_secs(1);
 
-/// One batch, on its way from the driver to the disk and out.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) time: Time,
-    pub(super) output: Output,
-    /// How many commands are in it.
-    pub(super) commands: u64,
-    /// Where the answers to its commands go.
-    pub(super) routes: Vec<Route>,
-    /// Refused by the driver; nothing to make durable.
-    pub(super) refused: Vec<(Route, Refusal)>,
-    pub(super) registered: Vec<(SessionId, mpsc::UnboundedSender<SessionEvent>)>,
-    pub(super) closed: Vec<SessionId>,
-    /// Callers that have gone away.
-    pub(super) abandoned: Vec<Ticket>,
-    /// Holds what compaction asked for.
-    pub(super) compaction_step: bool,
-    pub(super) drain: bool,
-    /// The last one.
-    pub(super) stop: bool,
+/// The way to the committer. The driver alone sends, so it knows what is on its way.
+pub(super) struct CommitHandle {
+    committer: Arc<Mutex<Committer>>,
+    works: SyncSender<Work>,
+    sent: u64,
 }
 
-impl Work {
-    pub(super) fn new(time: Time) -> Self {
-        Self {
-            time,
-            output: Output::default(),
-            commands: 0,
-            routes: Vec::new(),
-            refused: Vec::new(),
-            registered: Vec::new(),
-            closed: Vec::new(),
-            abandoned: Vec::new(),
-            compaction_step: false,
-            drain: false,
-            stop: false,
-        }
+/// The committer has ended: nothing more is made durable.
+#[derive(Debug)]
+pub(super) struct Ended;
+
+impl CommitHandle {
+    /// Starts the thread. It ends, with the reason if one failed, after the last batch.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub(super) fn start(
+        committer: Committer,
+        batches_ahead: usize,
+    ) -> std::io::Result<(Self, JoinHandle<Result<(), String>>)> {
+        let (works, receiver) = sync_channel(batches_ahead);
+        let committer = Arc::new(Mutex::new(committer));
+        let of_thread = Arc::clone(&committer);
+        let thread = thread::Builder::new()
+            .name("leaseq-commit".into())
+            .spawn(move || run(&of_thread, &receiver))?;
+        let handle = Self {
+            committer,
+            works,
+            sent: 0,
+        };
+        Ok((handle, thread))
     }
 
-    /// Whether the committer has nothing to do with it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.output.transitions.is_empty()
-            && self.output.effects.is_empty()
-            && self.routes.is_empty()
-            && self.refused.is_empty()
-            && self.registered.is_empty()
-            && self.closed.is_empty()
-            && self.abandoned.is_empty()
-            && !(self.compaction_step || self.drain || self.stop)
+    /// Makes a batch the next one, at once if `here` and nothing is before it, else on the
+    /// thread.
+    pub(super) fn commit(&mut self, work: Work, here: bool) -> Result<(), Ended> {
+        if here
+            && let Ok(mut committer) = self.committer.try_lock()
+            && committer.done == self.sent
+        {
+            self.sent += 1;
+            return committer.take(work);
+        }
+        self.sent += 1;
+        self.works.send(work).map_err(|_| Ended)
+    }
+}
+
+/// The thread: works until the driver has gone. An error is final: everyone who waits is
+/// refused.
+fn run(committer: &Mutex<Committer>, works: &Receiver<Work>) -> Result<(), String> {
+    // Poisoned: the driver panicked in the middle of a batch.
+    let lock = || committer.lock().map_err(|_| "a bug: a panic in a batch");
+    loop {
+        let next = works.recv_timeout(IDLE_COMPACTION);
+        let mut committer = lock()?;
+        let went_on = match next {
+            Ok(work) => committer.take(work),
+            Err(RecvTimeoutError::Timeout) => committer.look_after_space(),
+            Err(RecvTimeoutError::Disconnected) => Err(Ended),
+        };
+        if went_on.is_err() {
+            return committer.end();
+        }
     }
 }
 
@@ -84,6 +103,11 @@ pub(super) struct Committer {
     outboxes: Outboxes,
     /// Compaction waits for the driver to restate something.
     compaction_waits: bool,
+    /// Batches that were dealt with.
+    done: u64,
+    /// Why nothing more is made durable.
+    failed: Option<String>,
+    ended: bool,
 }
 
 impl Committer {
@@ -96,38 +120,49 @@ impl Committer {
             handle,
             outboxes,
             compaction_waits: false,
+            done: 0,
+            failed: None,
+            ended: false,
         }
     }
 
-    /// Works until the driver has sent its last batch. An error is final: everyone
-    /// who waits is refused.
-    pub(super) fn run(mut self, works: &Receiver<Work>) -> Result<(), String> {
-        let ended = self.work(works);
-        let why = match ended {
-            Ok(()) => Refusal::Draining,
-            Err(_) => Refusal::StoreFailed,
+    /// Deals with a batch. `Err`: it was the last one.
+    fn take(&mut self, work: Work) -> Result<(), Ended> {
+        self.done += 1;
+        if self.ended {
+            // The drop of its routes refuses those who wait for it.
+            return Err(Ended);
+        }
+        let stop = work.stop;
+        if let Err(error) = self.batch(work) {
+            self.failed = Some(error.to_string());
+            return Err(Ended);
+        }
+        if stop {
+            return Err(Ended);
+        }
+        self.look_after_space()
+    }
+
+    fn look_after_space(&mut self) -> Result<(), Ended> {
+        self.compact().map_err(|error| {
+            self.failed = Some(error.to_string());
+            Ended
+        })
+    }
+
+    /// Nothing more is made durable: first nothing new comes in, then what is there is
+    /// refused.
+    fn end(&mut self) -> Result<(), String> {
+        self.ended = true;
+        let failed = self.failed.take();
+        let why = match failed {
+            None => Refusal::Draining,
+            Some(_) => Refusal::StoreFailed,
         };
-        // First nothing new, then refuse what is there.
         self.handle.inbox.close(why.clone());
         self.outboxes.fail(&why);
-        ended
-    }
-
-    fn work(&mut self, works: &Receiver<Work>) -> Result<(), String> {
-        loop {
-            match works.recv_timeout(IDLE_COMPACTION) {
-                Ok(work) => {
-                    let stop = work.stop;
-                    self.batch(work).map_err(|error| error.to_string())?;
-                    if stop {
-                        return Ok(());
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            }
-            self.compact().map_err(|error| error.to_string())?;
-        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// One batch: routes in, durable, effects out.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,9 +15,10 @@ use leaseq_store::{Batch, Loaded, Store, StoreError};
 use tracing::{error, info, warn};
 
 use super::answer::Refusal;
-use super::committer::{Committer, Work};
+use super::committer::{CommitHandle, Committer};
 use super::handle::{Condition, Identity, ShardHandle, Shared};
 use super::inbox::{Inbox, Input, Route};
+use super::work::Work;
 
 /// How many batches may wait for the committer. One: while a batch is being made
 /// durable, the next one is decided, and commands for the one after gather.
@@ -105,19 +105,20 @@ fn live(
 ) -> Result<(), String> {
     let (engine, loaded, first) =
         recover(&mut *store, config, &handle.shared).map_err(|error| error.to_string())?;
-    let (sender, receiver) = sync_channel(BATCHES_AHEAD);
-    let committer = spawn_committer(store, loaded, &handle, receiver)?;
+    let committer = Committer::new(store, loaded, handle.clone());
+    let (commit, committer) = CommitHandle::start(committer, BATCHES_AHEAD)
+        .map_err(|error| format!("the operating system gives no thread: {error}"))?;
     let mut driver = Driver {
         engine,
         inbox: handle.inbox.clone(),
         shared: Arc::clone(&handle.shared),
         options,
-        committer: sender,
+        commit,
         taken: VecDeque::new(),
     };
     let mut work = Work::new(handle.shared.clock.now());
     work.output = first;
-    if driver.committer.send(work).is_ok() {
+    if driver.commit.commit(work, false).is_ok() {
         handle.inbox.open();
         driver.shared.condition.send_replace(Condition::Serving);
         driver.run();
@@ -126,19 +127,6 @@ fn live(
     committer
         .join()
         .unwrap_or_else(|_| Err("a bug: the committer's thread panicked".into()))
-}
-
-fn spawn_committer(
-    store: Box<dyn Store>,
-    loaded: Loaded,
-    handle: &ShardHandle,
-    receiver: Receiver<Work>,
-) -> Result<thread::JoinHandle<Result<(), String>>, String> {
-    let committer = Committer::new(store, loaded, handle.clone());
-    thread::Builder::new()
-        .name("leaseq-commit".into())
-        .spawn(move || committer.run(&receiver))
-        .map_err(|error| format!("the operating system gives no thread: {error}"))
 }
 
 /// Reads the store into a new engine. What the engine has to say about the
@@ -206,7 +194,7 @@ struct Driver {
     inbox: Inbox,
     shared: Arc<Shared>,
     options: ShardOptions,
-    committer: SyncSender<Work>,
+    commit: CommitHandle,
     /// Taken from the inbox and not yet decided.
     taken: VecDeque<Input>,
 }
@@ -236,7 +224,9 @@ impl Driver {
             self.decide(&mut work);
             let stop = work.stop;
             let something = !work.is_empty();
-            if (something && self.committer.send(work).is_err()) || stop {
+            // With commands waiting, the disk and the engine work at the same time.
+            let idle = self.taken.is_empty() && self.inbox.is_empty();
+            if (something && self.commit.commit(work, idle).is_err()) || stop {
                 return;
             }
         }

@@ -173,6 +173,11 @@ impl Inbox {
         !matches!(state.phase, Phase::Ended(_))
     }
 
+    /// Whether nothing waits here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().inputs.is_empty()
+    }
+
     fn push(&self, mut state: MutexGuard<'_, State>, input: Input) {
         state.inputs.push_back(input);
         let wake = state.driver_waits;

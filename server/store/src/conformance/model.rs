@@ -348,7 +348,7 @@ fn restate(job: &JobRestated) -> Transition {
         queue: job.queue,
         put_time: job.put_time,
         settings: job.settings.clone(),
-        sizes: Sizes::Each(Box::new([job.size])),
+        sizes: Sizes::Each(vec![job.size]),
     }
 }
 

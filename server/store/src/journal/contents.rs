@@ -169,7 +169,9 @@ impl<D: Disk> Journal<D> {
         let part = blobs.peek().and_then(|blob| self.cache.part(blob.place));
         let Some(part) = part else { return Ok(()) };
         for blob in blobs {
-            let Some(range) = part.range(&blob) else { break };
+            let Some(range) = part.range(&blob) else {
+                break;
+            };
             contents.push(self.content(&part, &blob, range)?);
         }
         Ok(())

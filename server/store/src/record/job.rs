@@ -41,7 +41,7 @@ impl Field for Sizes {
                 for _ in 0..count {
                     sizes.push(Field::read(from)?);
                 }
-                Ok(Self::Each(sizes.into()))
+                Ok(Self::Each(sizes))
             }
             tag => Err(from.fault_before(Fault::UnknownTag { what, tag })),
         }

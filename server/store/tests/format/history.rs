@@ -76,7 +76,7 @@ fn put(first: u64, settings: JobSettings, contents: Vec<Content>) -> Transition 
             count: each.len() as u32,
             size: *size,
         },
-        _ => Sizes::Each(each.into()),
+        _ => Sizes::Each(each),
     };
     Transition::JobsAdded {
         first: JobSeq(first),
@@ -349,7 +349,7 @@ fn restated() -> Vec<Transition> {
             queue: QUEUE,
             put_time: at(1),
             settings: told_everything(),
-            sizes: Sizes::Each(Box::new([3, 5, 4])),
+            sizes: Sizes::Each(vec![3, 5, 4]),
         },
     ]
 }

@@ -95,7 +95,7 @@ pub(super) fn contents() -> impl Strategy<Value = (Sizes, Vec<Content>)> {
     let same = (content(), 1..20_usize).prop_map(|(content, count)| vec![content; count]);
     let each = vec(content(), 0..20);
     (prop_oneof![same, each], any::<bool>()).prop_map(|(contents, prefers_each)| {
-        let sizes: Box<[u32]> = contents.iter().map(Content::size).collect();
+        let sizes: Vec<u32> = contents.iter().map(Content::size).collect();
         let size = sizes.first().copied().unwrap_or(0);
         let count = contents.len() as u32;
         if prefers_each || sizes.iter().any(|other| *other != size) {
@@ -118,7 +118,7 @@ pub(super) fn sizes() -> impl Strategy<Value = Sizes> {
     prop_oneof![
         (0..=JOBS_MAX as u32, any::<u32>())
             .prop_map(|(count, size)| Sizes::Uniform { count, size }),
-        vec(any::<u32>(), 0..50).prop_map(|sizes| Sizes::Each(sizes.into())),
+        vec(any::<u32>(), 0..50).prop_map(Sizes::Each),
     ]
 }
 
