@@ -39,6 +39,7 @@ pub mod time;
 pub mod transition;
 
 mod apply;
+mod by_job;
 mod deadlines;
 mod ending;
 mod engine;

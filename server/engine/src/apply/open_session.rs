@@ -1,7 +1,6 @@
 //! OpenSession: a worker comes, or comes back and names what it holds.
 
-use rustc_hash::FxHashSet;
-
+use crate::by_job::JobSet;
 use crate::command::OpenSession;
 use crate::effect::{Effect, Reply};
 use crate::id::{JobSeq, LeaseRef, Scope, SessionId};
@@ -27,7 +26,7 @@ impl Turn<'_> {
             flow: open.flow,
             lease_duration: open.lease_duration,
             grace: open.grace,
-            held: FxHashSet::default(),
+            held: JobSet::default(),
             bytes: 0,
             expire_time: Time::default(),
             deadline: None,

@@ -9,8 +9,9 @@ pub(crate) mod wait;
 
 use rustc_hash::FxHashMap;
 
+use crate::by_job::JobMap;
 use crate::deadlines::{Deadline, Deadlines};
-use crate::id::{JobSeq, QueueName, SessionId};
+use crate::id::{QueueName, SessionId};
 use crate::live::line::{Line, Places};
 use crate::live::session::Session;
 use crate::live::wait::Waits;
@@ -37,7 +38,7 @@ pub(crate) struct Live {
     places: Places,
     pub(crate) waits: Waits,
     /// What is known of leases beside what is durable.
-    pub(crate) notes: FxHashMap<JobSeq, Note>,
+    pub(crate) notes: JobMap<Note>,
     pub(crate) deadlines: Deadlines,
     /// The server is shutting down: nothing more is granted.
     pub(crate) draining: bool,

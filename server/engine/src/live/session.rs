@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
-
+use crate::by_job::JobSet;
 use crate::command::Flow;
 use crate::id::{JobSeq, QueueName};
 use crate::time::Time;
@@ -21,7 +20,7 @@ pub(crate) struct Session {
     pub(crate) grace: Duration,
     /// The jobs it has leased and not settled. I7: each one's lease names this
     /// session, and `bytes` is the sum of their sizes.
-    pub(crate) held: FxHashSet<JobSeq>,
+    pub(crate) held: JobSet,
     pub(crate) bytes: u64,
     /// When its leases end unless it is heard of.
     pub(crate) expire_time: Time,
@@ -63,7 +62,7 @@ impl Session {
             },
             lease_duration,
             grace: Duration::ZERO,
-            held: FxHashSet::default(),
+            held: JobSet::default(),
             bytes: 0,
             expire_time: Time::default(),
             deadline: None,

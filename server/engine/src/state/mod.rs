@@ -16,8 +16,7 @@ pub(crate) mod remembered;
 pub(crate) mod restate;
 pub(crate) mod verdicts;
 
-use rustc_hash::FxHashMap;
-
+use crate::by_job::JobMap;
 use crate::deadlines::Deadlines;
 use crate::id::{JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, QueueId};
 use crate::settings::EngineConfig;
@@ -41,7 +40,7 @@ pub(crate) struct State {
     pub(crate) next_queue: QueueId,
     pub(crate) queues: Queues,
     pub(crate) groups: Groups,
-    pub(crate) jobs: FxHashMap<JobSeq, Job>,
+    pub(crate) jobs: JobMap<Job>,
     pub(crate) remembered: Remembered,
     pub(crate) verdicts: Verdicts,
     pub(crate) deadlines: Deadlines,
@@ -85,7 +84,7 @@ impl State {
             next_queue: QueueId(1),
             queues: Queues::default(),
             groups: Groups::default(),
-            jobs: FxHashMap::default(),
+            jobs: JobMap::default(),
             remembered: Remembered::new(config.request_id_window, config.request_ids_max),
             verdicts: Verdicts::new(config.verdicts_max),
             deadlines: Deadlines::default(),
