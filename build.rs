@@ -11,6 +11,18 @@ use tonic_prost_build::FileDescriptorSet;
 const ROOT: &str = "proto";
 const PACKAGE_DIR: &str = "proto/leaseq";
 
+/// The messages for which proto/lib.rs has types of its own.
+const BY_HAND: [&str; 8] = [
+    "Complete",
+    "Deliver",
+    "GetResponse",
+    "ItemStatus",
+    "NewJob",
+    "PutResponse",
+    "PutStreamResponse",
+    "Settlement",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     // A directory stands for all that is below it: new and removed files count as changes too.
@@ -21,11 +33,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     fs::write(out_dir.join("leaseq_descriptor.bin"), &descriptors)?;
 
-    tonic_prost_build::configure()
+    let mut builder = tonic_prost_build::configure();
+    for name in BY_HAND {
+        let path = format!("crate::v1::{name}");
+        builder = builder.extern_path(format!(".leaseq.v1.{name}"), path);
+    }
+    builder
         .bytes(".leaseq.v1") // payloads are slices of the receive buffer, not copies of it
         .btree_map(".leaseq.v1") // no headers, the usual case, cost nothing
-        .extern_path(".leaseq.v1.Deliver", "crate::v1::Deliver")
-        .extern_path(".leaseq.v1.GetResponse", "crate::v1::GetResponse")
         .codec_path("crate::codec::MessageCodec")
         .build_transport(false) // no `connect` in the stubs: channels are leaseq-client's business
         .compile_fds(FileDescriptorSet::decode(descriptors.as_slice())?)?;

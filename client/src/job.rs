@@ -6,48 +6,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use leaseq_proto::v1 as proto;
 
+use crate::job_id::JobId;
 use crate::wire;
-
-/// A job's id: a UUIDv7 in text form.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct JobId(pub(crate) String);
-
-impl JobId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl AsRef<str> for JobId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for JobId {
-    fn from(id: String) -> Self {
-        Self(id)
-    }
-}
-
-impl From<&str> for JobId {
-    fn from(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-}
-
-impl From<JobId> for String {
-    fn from(id: JobId) -> Self {
-        id.0
-    }
-}
 
 /// A job to put. Only the payload is usual; everything else has a default of the queue.
 ///
@@ -68,72 +28,72 @@ pub struct NewJob(pub(crate) proto::NewJob);
 impl NewJob {
     /// A job with this payload: opaque bytes, never looked at by the server.
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self(proto::NewJob {
-            payload: payload.into(),
-            ..proto::NewJob::default()
-        })
+        Self(proto::NewJob::new(payload))
     }
 
     /// A small text value that travels with the job, such as a content type.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.0.headers.insert(name.into(), value.into());
+        self.0
+            .options_mut()
+            .headers
+            .insert(name.into(), value.into());
         self
     }
 
     /// Higher is leased first; equal priorities go in put order. -1000 to 1000, default 0.
     #[must_use]
     pub fn priority(mut self, priority: i32) -> Self {
-        self.0.priority = priority;
+        self.0.options_mut().priority = priority;
         self
     }
 
     /// Not ready before this much time has passed since the Put.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
-        self.0.start = Some(proto::new_job::Start::Delay(wire::duration(delay)));
+        self.0.options_mut().start = Some(proto::new_job::Start::Delay(wire::duration(delay)));
         self
     }
 
     /// Not ready before this moment.
     #[must_use]
     pub fn ready_time(mut self, time: SystemTime) -> Self {
-        self.0.start = Some(proto::new_job::Start::ReadyTime(time.into()));
+        self.0.options_mut().start = Some(proto::new_job::Start::ReadyTime(time.into()));
         self
     }
 
     /// How often the job may be leased before a failure makes it dead.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.0.max_attempts = attempts;
+        self.0.options_mut().max_attempts = attempts;
         self
     }
 
     /// The waits between attempts.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.0.retry = Some(policy.into_proto());
+        self.0.options_mut().retry = Some(policy.into_proto());
         self
     }
 
     /// The queue that gets an outcome job, with the result, in the same commit that ends this job.
     #[must_use]
     pub fn reply_to(mut self, queue: impl Into<String>) -> Self {
-        self.0.reply_to = queue.into();
+        self.0.options_mut().reply_to = queue.into();
         self
     }
 
     /// The longest one attempt may run, whatever the worker's liveness.
     #[must_use]
     pub fn max_run_time(mut self, limit: Duration) -> Self {
-        self.0.max_run_time = Some(wire::duration(limit));
+        self.0.options_mut().max_run_time = Some(wire::duration(limit));
         self
     }
 
     /// How long the job and its result can still be read after it has ended.
     #[must_use]
     pub fn result_retention(mut self, retention: Duration) -> Self {
-        self.0.result_retention = Some(wire::duration(retention));
+        self.0.options_mut().result_retention = Some(wire::duration(retention));
         self
     }
 
@@ -146,11 +106,12 @@ impl NewJob {
     pub(crate) fn size(&self) -> usize {
         /// Ids, numbers and the framing of a field; what matters is that it is not less.
         const OVERHEAD: usize = 128;
-        let headers = self.0.headers.iter();
-        let headers: usize = headers
-            .map(|(name, value)| name.len() + value.len() + 16)
-            .sum();
-        self.0.payload.len() + headers + self.0.reply_to.len() + OVERHEAD
+        let options = self.0.options.as_ref().map_or(0, |options| {
+            let headers = options.headers.iter();
+            let headers = headers.map(|(name, value)| name.len() + value.len() + 16);
+            headers.sum::<usize>() + options.reply_to.len()
+        });
+        self.0.payload.len() + options + OVERHEAD
     }
 }
 
@@ -329,7 +290,7 @@ impl Outcome {
 
     pub(crate) fn from_proto(outcome: proto::Outcome) -> Self {
         Self {
-            job_id: JobId(outcome.job_id),
+            job_id: outcome.job_id.into(),
             queue: outcome.queue,
             state: JobState::from_proto(outcome.state),
             error: wire::non_empty(outcome.error),

@@ -64,6 +64,7 @@ mod get;
 mod health;
 mod incoming;
 mod job;
+mod job_id;
 #[cfg(feature = "json")]
 mod json;
 mod leased;
@@ -85,7 +86,8 @@ pub use client::Client;
 pub use connect::ClientBuilder;
 pub use error::{Error, Result};
 pub use get::{Get, Leased};
-pub use job::{Finished, JobId, JobState, NewJob, Outcome, RetryPolicy};
+pub use job::{Finished, JobState, NewJob, Outcome, RetryPolicy};
+pub use job_id::JobId;
 #[cfg(feature = "json")]
 pub use json::Json;
 pub use leased::{LeaseToken, LeasedJob, Settlement, Verdict};

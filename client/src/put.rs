@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::job::{JobId, NewJob};
+use crate::job::NewJob;
+use crate::job_id::JobId;
 use crate::wire;
 
 /// The longest wait that one call may ask of the server.
@@ -29,9 +30,9 @@ pub struct PutAnswer {
 }
 
 impl PutAnswer {
-    pub(crate) fn new(ids: Vec<String>, deduplicated: bool) -> Self {
+    pub(crate) fn new(ids: &proto::JobIds, deduplicated: bool) -> Self {
         Self {
-            job_ids: ids.into_iter().map(JobId).collect(),
+            job_ids: ids.iter().map(JobId::from).collect(),
             deduplicated,
         }
     }
@@ -109,7 +110,7 @@ impl PutBatch {
                 async move { stub.put(request).await }
             })
             .await?;
-        Ok(PutAnswer::new(response.job_ids, response.deduplicated))
+        Ok(PutAnswer::new(&response.job_ids, response.deduplicated))
     }
 }
 

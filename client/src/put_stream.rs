@@ -19,7 +19,8 @@ use crate::client::Client;
 use crate::codec::SharedCodec;
 use crate::error::{self, Error, Result};
 use crate::incoming::Incoming;
-use crate::job::{JobId, NewJob};
+use crate::job::NewJob;
+use crate::job_id::JobId;
 use crate::put::{PutAnswer, WAIT_MAX, only_id, put_request};
 use crate::retry::Retry;
 use crate::wire;
@@ -246,13 +247,13 @@ impl Core {
         if let Err(error @ Error::Unavailable { .. }) = result {
             return Err(error);
         }
+        let result = result.map(|()| PutAnswer::new(&response.job_ids, response.deduplicated));
         let mut state = self.state();
         let Some(pending) = state.pending.pop_front() else {
             return Err(Error::Internal {
                 message: "an answer to no Put".to_owned(),
             });
         };
-        let result = result.map(|()| PutAnswer::new(response.job_ids, response.deduplicated));
         state.deliver(pending, result);
         Ok(())
     }

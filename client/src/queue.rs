@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use leaseq_proto::v1 as proto;
 
-use crate::job::{JobId, JobState, Outcome, RetryPolicy};
+use crate::job::{JobState, Outcome, RetryPolicy};
+use crate::job_id::JobId;
 use crate::wire;
 
 /// The settings of a queue. `None` is the server's default when a queue is created, and "as it is"
@@ -177,7 +178,7 @@ pub struct JobInfo {
 impl JobInfo {
     pub(crate) fn from_proto(job: proto::Job) -> Self {
         Self {
-            id: JobId(job.id),
+            id: JobId::from(job.id),
             queue: job.queue,
             state: JobState::from_proto(job.state),
             priority: job.priority,

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_stream::Stream;
 
 use crate::error::{Error, Result};
-use crate::job::{Finished, JobId, JobState, Outcome};
+use crate::job::{Finished, JobState, Outcome};
 use crate::leased::{LeasedJob, Settlement};
 use crate::opening::{Flow, SessionBuilder};
 use crate::resume::{Event, Resuming};
@@ -254,7 +254,7 @@ async fn confirm(session: &mut Resuming) -> Result<()> {
 fn finished(ready: &Ready) -> Finished {
     let job = &ready.job;
     let outcome = job.outcome().unwrap_or_else(|| Outcome {
-        job_id: JobId(job.id().to_owned()),
+        job_id: job.id().into(),
         queue: ready.queue.to_string(),
         state: JobState::Completed,
         error: None,

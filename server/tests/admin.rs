@@ -67,10 +67,7 @@ async fn a_limit_that_is_reached_is_counted_under_the_name_of_its_option() {
     let connection = Connection::open(server.grpc_addr()).await;
     let request = PutRequest {
         queue: "mail".to_owned(),
-        jobs: vec![NewJob {
-            payload: vec![0; 2000].into(),
-            ..NewJob::default()
-        }],
+        jobs: vec![NewJob::new(vec![0; 2000])],
         ..PutRequest::default()
     };
     let (_, answer) = connection.call(PUT, WITH_KEY, request).await;

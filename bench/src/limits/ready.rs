@@ -4,12 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use leaseq_proto::v1::{LeasedJob, NewJob};
+use leaseq_proto::v1::{JobIds, LeasedJob, NewJob};
 use prost::Message;
 use tokio::sync::Notify;
 
-/// The most jobs in a Put.
-const PUT_JOBS_MAX: usize = 1_000;
 /// As long as the server's tokens.
 const TOKEN: [u8; 25] = [7; 25];
 const ID: &str = "0193d7a8-5e1c-7000-8000-000000000001";
@@ -22,7 +20,6 @@ const FIELD_BYTES: usize = 8;
 pub(super) struct Ready {
     jobs: Mutex<VecDeque<Bytes>>,
     more: Notify,
-    ids: Vec<String>,
     /// What every leased job begins with, encoded: all but its payload.
     head: Vec<u8>,
 }
@@ -32,7 +29,6 @@ impl Ready {
         Self {
             jobs: Mutex::default(),
             more: Notify::new(),
-            ids: vec![ID.to_owned(); PUT_JOBS_MAX],
             head: head().encode_to_vec(),
         }
     }
@@ -42,8 +38,8 @@ impl Ready {
     }
 
     /// Adds the jobs; gives their ids.
-    pub(super) fn put(&self, jobs: Vec<NewJob>) -> Vec<String> {
-        let ids = self.ids[..jobs.len().min(PUT_JOBS_MAX)].to_vec();
+    pub(super) fn put(&self, jobs: Vec<NewJob>) -> JobIds {
+        let ids = std::iter::repeat_n(ID, jobs.len()).collect();
         self.lock().extend(jobs.into_iter().map(|job| job.payload));
         self.more.notify_one();
         ids
@@ -121,11 +117,7 @@ mod tests {
     async fn what_is_put_is_taken_once() {
         let ready = Ready::new();
         assert_eq!(ready.put(vec![NewJob::default(); 3]).len(), 3);
-        let job = NewJob {
-            payload: Bytes::from_static(b"x"),
-            ..NewJob::default()
-        };
-        ready.put(vec![job]);
+        ready.put(vec![NewJob::new("x")]);
         assert_eq!(ready.take_waiting(2).await.len(), 2);
         assert_eq!(ready.take(1).len(), 1);
         let taken = ready.take(2);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use leaseq_proto::v1::{NewJob, PutRequest, PutStreamRequest, PutStreamResponse};
+use leaseq_proto::v1::{JobOptions, NewJob, PutRequest, PutStreamRequest, PutStreamResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
@@ -87,10 +87,11 @@ async fn put_on_stream(
 fn new_put(load: &Load, dice: &mut Dice) -> Pending {
     let batch = load.shape.batch;
     let first = load.ledger().begin_put(batch);
-    let jobs = (first..first + batch as u64).map(|job| NewJob {
-        payload: payload(job, load.shape.payload),
-        max_attempts: 1_000, // dead jobs would be an exception to every rule
-        ..NewJob::default()
+    let jobs = (first..first + batch as u64).map(|job| {
+        NewJob::new(payload(job, load.shape.payload)).with(JobOptions {
+            max_attempts: 1_000, // dead jobs would be an exception to every rule
+            ..JobOptions::default()
+        })
     });
     let put = PutRequest {
         queue: QUEUE.into(),
@@ -108,7 +109,11 @@ fn record(load: &Load, put: &Pending, answer: &PutStreamResponse) {
     let mut ledger = load.ledger();
     let refused = answer.status.as_ref().filter(|status| status.code != 0);
     if let Some(status) = refused {
-        let what = format!("a Put was refused: {} {}", status.reason, status.message);
+        let what = format!(
+            "a Put was refused: {} {}",
+            status.reason(),
+            status.message()
+        );
         return ledger.violated(Violation::Refused { what });
     }
     if answer.job_ids.len() != load.shape.batch {

@@ -197,13 +197,13 @@ impl Session<'_> {
                 continue;
             };
             self.load.jobs_held.fetch_sub(1, Ordering::Relaxed);
-            match (held.verdict, status.code, status.reason.as_str()) {
+            match (held.verdict, status.code, status.reason()) {
                 (Verdict::Complete(_), 0, _) => ledger.completed(held.job, held.fencing),
                 (_, 0, _) => (),
                 // A repeated verdict is OK, and the grace is longer than any restart: nothing
                 // else may come.
                 (_, _, reason) => {
-                    let what = format!("a verdict was refused: {reason} {}", status.message);
+                    let what = format!("a verdict was refused: {reason} {}", status.message());
                     ledger.violated(Violation::Refused { what });
                 }
             }

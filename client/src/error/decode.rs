@@ -40,14 +40,10 @@ pub(crate) fn from_item(status: Option<proto::ItemStatus>) -> Result<(), Error> 
     match status {
         None => Ok(()),
         Some(status) if status.code == 0 => Ok(()),
-        Some(proto::ItemStatus {
-            code,
-            reason,
-            message,
-        }) => Err(build(
-            Code::from_i32(code),
-            &reason,
-            message,
+        Some(status) => Err(build(
+            Code::from_i32(status.code),
+            status.reason(),
+            status.message().to_owned(),
             &Facts::default(),
         )),
     }
@@ -271,11 +267,7 @@ mod tests {
             // The reason decides, not the code.
             let error = with_reason(Code::Unknown, &reason, DOMAIN);
             assert_eq!(name(&error), variant, "{reason}");
-            let item = proto::ItemStatus {
-                code: 2,
-                reason,
-                message: "no".to_owned(),
-            };
+            let item = proto::ItemStatus::new(2, reason, "no");
             assert_eq!(name(&from_item(Some(item)).unwrap_err()), variant);
         }
     }

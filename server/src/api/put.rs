@@ -2,13 +2,13 @@
 
 use leaseq_engine::command::{Command, Put};
 use leaseq_engine::effect::Reply;
-use leaseq_engine::id::{JobId, Ticket};
-use leaseq_proto::v1::{PutRequest, PutResponse};
+use leaseq_engine::id::Ticket;
+use leaseq_proto::v1::{JobIds, PutRequest, PutResponse};
 
 use super::Api;
 use super::caller::Caller;
 use super::convert::put::Reader;
-use super::convert::text::{id_text, request_id};
+use super::convert::text::{job_ids, request_id};
 use super::fault::Fault;
 
 impl Api {
@@ -60,10 +60,9 @@ impl Api {
 }
 
 /// The ids in the answer to a Put, and whether they were given before.
-pub(super) fn put_answer(reply: Reply) -> Result<(Vec<String>, bool), Fault> {
+pub(super) fn put_answer(reply: Reply) -> Result<(JobIds, bool), Fault> {
     let Reply::Put { ids, deduplicated } = reply else {
         return Err(Fault::other_answer());
     };
-    let text = |id: &JobId| id_text(*id);
-    Ok((ids.iter().map(text).collect(), deduplicated))
+    Ok((job_ids(&ids), deduplicated))
 }

@@ -88,11 +88,7 @@ impl Explained {
     }
 
     fn into_item(self) -> ItemStatus {
-        ItemStatus {
-            code: self.code.into(),
-            reason: reason_name(self.reason).to_owned(),
-            message: self.message,
-        }
+        ItemStatus::new(self.code.into(), reason_name(self.reason), self.message)
     }
 }
 

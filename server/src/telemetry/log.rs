@@ -138,10 +138,7 @@ mod tests {
         let mut client = QueueServiceClient::new(channel);
         let put = || PutRequest {
             queue: "jobs".to_owned(),
-            jobs: vec![NewJob {
-                payload: PAYLOAD.into(),
-                ..NewJob::default()
-            }],
+            jobs: vec![NewJob::new(PAYLOAD)],
             ..PutRequest::default()
         };
         client.put(with_key(KEY, put())).await.unwrap();

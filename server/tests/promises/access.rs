@@ -7,7 +7,7 @@ use leaseq_proto::v1::admin_service_client::AdminServiceClient;
 use leaseq_proto::v1::lease_request::Request as Say;
 use leaseq_proto::v1::queue_service_client::QueueServiceClient;
 use leaseq_proto::v1::{
-    CreateQueueRequest, GetServerInfoRequest, Heartbeat, ListQueuesRequest, NewJob,
+    CreateQueueRequest, GetServerInfoRequest, Heartbeat, JobOptions, ListQueuesRequest,
     PutStreamRequest, Queue as QueueProto,
 };
 use sha2::{Digest, Sha256};
@@ -154,10 +154,10 @@ async fn queues_of_others_are_out_of_reach() {
         denied,
         reason,
     );
-    let reply_to = NewJob {
+    let reply_to = job("1").with(JobOptions {
         reply_to: "theirs.a".into(),
-        ..job("1")
-    };
+        ..JobOptions::default()
+    });
     check(
         master.put(put_of("mine.a", [reply_to])).await,
         denied,

@@ -1,7 +1,7 @@
 //! Operators see jobs where they are, purge them and bring dead ones back.
 
 use leaseq_proto::v1::{
-    GetJobRequest, Job, JobState, JobView, ListJobsRequest, NewJob, PurgeJobsRequest,
+    GetJobRequest, Job, JobOptions, JobState, JobView, ListJobsRequest, PurgeJobsRequest,
     RedriveJobsRequest,
 };
 use tonic::Code;
@@ -31,9 +31,11 @@ async fn list(admin: &mut Admin, state: JobState, page_size: i32) -> Vec<Job> {
 async fn jobs_are_listed_in_put_order_a_page_at_a_time() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let jobs = (0..25).map(|n| NewJob {
-        priority: n % 3,
-        ..job(n.to_string())
+    let jobs = (0..25).map(|n| {
+        job(n.to_string()).with(JobOptions {
+            priority: n % 3,
+            ..JobOptions::default()
+        })
     });
     let ids = put(&mut client, "numbers", jobs).await;
     let leased = get(&mut client, "numbers", 5).await;
@@ -55,10 +57,10 @@ async fn jobs_are_listed_in_put_order_a_page_at_a_time() {
 async fn the_full_view_shows_what_a_job_carries() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let new = NewJob {
+    let new = job("7872").with(JobOptions {
         headers: [("k".to_owned(), "v".to_owned())].into(),
-        ..job("7872")
-    };
+        ..JobOptions::default()
+    });
     let ids = put(&mut client, "numbers", [new]).await;
     let leased = next(&mut client, "numbers").await;
     let look = |view: JobView| GetJobRequest {

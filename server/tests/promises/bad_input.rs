@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use leaseq_proto::v1::{
-    CreateQueueRequest, ExtendRequest, GetRequest, NewJob, PutRequest, Queue as QueueProto,
+    CreateQueueRequest, ExtendRequest, GetRequest, JobOptions, PutRequest, Queue as QueueProto,
     RetryPolicy, SettleRequest, Settlement, WaitQueueRequest,
 };
 use tonic::Code;
@@ -83,10 +83,10 @@ async fn puts() {
                 "numbers",
                 [
                     job("1"),
-                    NewJob {
+                    job("2").with(JobOptions {
                         priority: 1001,
-                        ..job("2")
-                    },
+                        ..JobOptions::default()
+                    }),
                 ],
             ),
             "jobs[1].priority",
@@ -94,30 +94,30 @@ async fn puts() {
         (
             put_of(
                 "numbers",
-                [NewJob {
+                [job("1").with(JobOptions {
                     retry: Some(retry),
-                    ..job("1")
-                }],
+                    ..JobOptions::default()
+                })],
             ),
             "jobs[0].retry.jitter",
         ),
         (
             put_of(
                 "numbers",
-                [NewJob {
+                [job("1").with(JobOptions {
                     reply_to: "?".into(),
-                    ..job("1")
-                }],
+                    ..JobOptions::default()
+                })],
             ),
             "jobs[0].reply_to",
         ),
         (
             put_of(
                 "numbers",
-                [NewJob {
+                [job("1").with(JobOptions {
                     max_run_time: negative(),
-                    ..job("1")
-                }],
+                    ..JobOptions::default()
+                })],
             ),
             "jobs[0].max_run_time",
         ),

@@ -205,12 +205,12 @@ async fn a_bad_entry_is_a_matter_of_its_entry() {
     let reasons: Vec<_> = settled
         .results
         .iter()
-        .map(|status| &*status.reason)
+        .map(|status| status.reason())
         .collect();
     assert_eq!(reasons, ["INVALID_FIELD", "LEASE_TOKEN_INVALID", ""]);
     assert!(
         settled.results[0]
-            .message
+            .message()
             .starts_with("settlements[0].verdict")
     );
 
@@ -224,7 +224,7 @@ async fn a_bad_entry_is_a_matter_of_its_entry() {
         panic!("not extended")
     };
     let status = extended.results[0].status.clone().unwrap();
-    assert_eq!(status.reason, "LEASE_TOKEN_INVALID");
+    assert_eq!(status.reason(), "LEASE_TOKEN_INVALID");
 
     session.say(Say::Settle(SettleRequest::default())).await;
     let Hear::Settled(settled) = session.hear().await else {

@@ -2,18 +2,18 @@
 
 use bytes::Bytes;
 use leaseq_proto::v1::{
-    CancelJobRequest, GetJobRequest, JobState, JobView, NewJob, Outcome, WaitJobRequest,
+    CancelJobRequest, GetJobRequest, JobOptions, JobState, JobView, NewJob, Outcome, WaitJobRequest,
 };
 use tonic::Code;
 
 use crate::support::*;
 
 fn answered(payload: &str) -> NewJob {
-    NewJob {
+    job(payload).with(JobOptions {
         reply_to: "results".to_owned(),
         max_attempts: 1,
-        ..job(payload)
-    }
+        ..JobOptions::default()
+    })
 }
 
 fn wait_for(id: &str) -> WaitJobRequest {
@@ -95,11 +95,11 @@ async fn who_waits_for_a_job_gets_its_result() {
 async fn a_kept_result_can_be_read_after_the_end() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let kept = NewJob {
+    let kept = job("1").with(JobOptions {
         result_retention: wire(LONG),
         headers: [("k".to_owned(), "v".to_owned())].into(),
-        ..job("1")
-    };
+        ..JobOptions::default()
+    });
     let ids = put(&mut client, "numbers", [kept]).await;
     let leased = next(&mut client, "numbers").await;
     settle_one(&mut client, &leased, complete("42")).await;
@@ -142,10 +142,10 @@ async fn a_job_that_has_not_ended_in_time_is_no_error() {
 async fn a_job_that_has_ended_or_never_was_cannot_be_cancelled() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let kept = NewJob {
+    let kept = job("1").with(JobOptions {
         result_retention: wire(LONG),
-        ..job("1")
-    };
+        ..JobOptions::default()
+    });
     let ids = put(&mut client, "numbers", [kept, job("2")]).await;
     for leased in get(&mut client, "numbers", 2).await {
         settle_one(&mut client, &leased, complete("")).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use leaseq_proto::v1::new_job::Start;
-use leaseq_proto::v1::{GetQueueRequest, NewJob, PutRequest, QueueStats};
+use leaseq_proto::v1::{GetQueueRequest, JobOptions, NewJob, PutRequest, QueueStats};
 use tonic::Code;
 
 use crate::support::*;
@@ -23,14 +23,13 @@ async fn what_was_put_is_what_the_worker_gets() {
         [("content-type", "text/plain"), ("trace", ""), ("ü", "ß")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into();
-    let new = NewJob {
-        payload: vec![0, 255, 13].into(),
+    let new = NewJob::new(vec![0, 255, 13]).with(JobOptions {
         headers: headers.clone(),
         priority: -3,
         max_attempts: 7,
         max_run_time: millis(60_000),
-        ..NewJob::default()
-    };
+        ..JobOptions::default()
+    });
     let ids = put(&mut client, "numbers", [new]).await;
     let [job] = &get(&mut client, "numbers", 10).await[..] else {
         panic!("one job")
@@ -47,9 +46,11 @@ async fn what_was_put_is_what_the_worker_gets() {
 async fn jobs_come_by_priority_and_then_in_put_order() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let with = |payload: &str, priority| NewJob {
-        priority,
-        ..job(payload)
+    let with = |payload: &str, priority| {
+        job(payload).with(JobOptions {
+            priority,
+            ..JobOptions::default()
+        })
     };
     let first = [with("c", 0), with("a", 9), with("d", 0), with("e", -1)];
     put(&mut client, "numbers", first).await;
@@ -62,9 +63,11 @@ async fn jobs_come_by_priority_and_then_in_put_order() {
 async fn a_delayed_job_is_not_ready_before_its_time() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let later = |payload: &str, delay| NewJob {
-        start: Some(Start::Delay(millis(delay).unwrap())),
-        ..job(payload)
+    let later = |payload: &str, delay| {
+        job(payload).with(JobOptions {
+            start: Some(Start::Delay(millis(delay).unwrap())),
+            ..JobOptions::default()
+        })
     };
     let jobs = [later("an hour", 3_600_000), later("soon", 50)];
     put(&mut client, "numbers", jobs).await;
@@ -77,10 +80,10 @@ async fn a_delayed_job_is_not_ready_before_its_time() {
 #[tokio::test]
 async fn a_put_with_a_bad_job_puts_nothing() {
     let harness = Harness::start().await;
-    let bad = NewJob {
+    let bad = job("bad").with(JobOptions {
         priority: 5000,
-        ..job("bad")
-    };
+        ..JobOptions::default()
+    });
     let refused = harness
         .queue()
         .put(put_of("numbers", [job("good"), bad]))

@@ -1,6 +1,6 @@
 //! On a PutStream each Put is answered, in order, and a refused one stops nothing.
 
-use leaseq_proto::v1::{NewJob, PutRequest, PutStreamRequest};
+use leaseq_proto::v1::{JobOptions, PutRequest, PutStreamRequest};
 use tokio_stream::StreamExt;
 use tonic::Code;
 
@@ -26,7 +26,7 @@ async fn every_put_is_answered_in_the_order_of_the_requests() {
     while let Some(answer) = answers.message().await.unwrap() {
         assert_eq!(answer.status, None);
         assert_eq!(answer.job_ids.len(), 2);
-        ids.extend(answer.job_ids);
+        ids.extend(answer.job_ids.iter().map(str::to_owned));
     }
     assert_eq!(ids.len(), 1000);
     let jobs = get(&mut client, "numbers", 1000).await;
@@ -41,10 +41,10 @@ async fn every_put_is_answered_in_the_order_of_the_requests() {
 async fn a_refused_put_is_answered_in_its_place_and_the_stream_goes_on() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let bad = NewJob {
+    let bad = job("bad").with(JobOptions {
         max_attempts: 9999,
-        ..job("bad")
-    };
+        ..JobOptions::default()
+    });
     let puts = vec![
         put_of("numbers", [job("1")]),
         put_of("numbers", [job("2"), bad]),
@@ -64,16 +64,16 @@ async fn a_refused_put_is_answered_in_its_place_and_the_stream_goes_on() {
     let codes: Vec<_> = said.iter().map(|status| status.code).collect();
     let invalid = i32::from(Code::InvalidArgument);
     assert_eq!(codes, [0, invalid, invalid, 0, invalid]);
-    assert_eq!(said[1].reason, "INVALID_FIELD");
+    assert_eq!(said[1].reason(), "INVALID_FIELD");
     assert!(
-        said[1].message.starts_with("put.jobs[1].max_attempts"),
+        said[1].message().starts_with("put.jobs[1].max_attempts"),
         "{}",
-        said[1].message
+        said[1].message()
     );
     assert!(
-        said[2].message.starts_with("put.queue"),
+        said[2].message().starts_with("put.queue"),
         "{}",
-        said[2].message
+        said[2].message()
     );
     assert_eq!(texts(&get(&mut client, "numbers", 10).await), ["1", "4"]);
 }

@@ -1,7 +1,9 @@
 //! A lease ends with one verdict, and a stale one ends nothing.
 
 use bytes::Bytes;
-use leaseq_proto::v1::{ExtendRequest, GetJobRequest, GetRequest, Job, JobState, LeasedJob};
+use leaseq_proto::v1::{
+    ExtendRequest, GetJobRequest, GetRequest, Job, JobOptions, JobState, LeasedJob,
+};
 use tonic::Code;
 
 use crate::support::*;
@@ -33,10 +35,10 @@ async fn a_completed_job_is_gone() {
 async fn a_failed_job_comes_back_until_its_attempts_are_used_up() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
-    let new = leaseq_proto::v1::NewJob {
+    let new = job("1").with(JobOptions {
         max_attempts: 2,
-        ..job("1")
-    };
+        ..JobOptions::default()
+    });
     let ids = put(&mut client, "numbers", [new]).await;
     for attempt in 1..=2 {
         let job = next(&mut client, "numbers").await;
@@ -95,14 +97,14 @@ async fn a_stale_lease_settles_and_extends_nothing() {
         .await;
     let status = answer.unwrap().into_inner().results.remove(0);
     assert_eq!(status.code, i32::from(Code::FailedPrecondition));
-    assert_eq!(status.reason, "LEASE_LOST");
+    assert_eq!(status.reason(), "LEASE_LOST");
     let extend = ExtendRequest {
         lease_tokens: vec![stale.lease_token],
         ..ExtendRequest::default()
     };
     let answer = client.extend(extend).await.unwrap().into_inner();
     let status = answer.results[0].status.clone().unwrap();
-    assert_eq!(status.reason, "LEASE_LOST");
+    assert_eq!(status.reason(), "LEASE_LOST");
 
     let seen = look(&harness, &present.id).await;
     assert_eq!(seen.state(), JobState::Leased, "state unchanged");

@@ -9,8 +9,8 @@ use leaseq_proto::v1::lease_response::Response as Hear;
 use leaseq_proto::v1::queue_service_client::QueueServiceClient;
 use leaseq_proto::v1::settlement::Verdict;
 use leaseq_proto::v1::{
-    Complete, Deliver, Fail, GetRequest, LeaseRequest, LeaseResponse, LeasedJob, NewJob, Open,
-    Opened, PutRequest, Reject, Release, SettleRequest, Settlement,
+    Complete, Deliver, Fail, GetRequest, ItemStatus, LeaseRequest, LeaseResponse, LeasedJob,
+    NewJob, Open, Opened, PutRequest, Reject, Release, SettleRequest, Settlement,
 };
 use leaseq_server::config::Config;
 use leaseq_server::{RunningServer, Server};
@@ -114,10 +114,7 @@ pub(crate) fn millis(millis: u64) -> Option<prost_types::Duration> {
 
 /// A job with this payload and every default.
 pub(crate) fn job(payload: impl AsRef<str>) -> NewJob {
-    NewJob {
-        payload: Bytes::copy_from_slice(payload.as_ref().as_bytes()),
-        ..NewJob::default()
-    }
+    NewJob::new(payload.as_ref().to_owned())
 }
 
 pub(crate) fn put_of(queue: &str, jobs: impl IntoIterator<Item = NewJob>) -> PutRequest {
@@ -135,7 +132,8 @@ pub(crate) async fn put(
     jobs: impl IntoIterator<Item = NewJob>,
 ) -> Vec<String> {
     let answer = client.put(put_of(queue, jobs)).await.unwrap();
-    answer.into_inner().job_ids
+    let ids = answer.into_inner().job_ids;
+    ids.iter().map(str::to_owned).collect()
 }
 
 pub(crate) fn get_of(queue: &str, max_jobs: u32) -> GetRequest {
@@ -214,8 +212,12 @@ pub(crate) async fn settle(
     entries: impl IntoIterator<Item = (Bytes, Verdict)>,
 ) -> Vec<String> {
     let answer = client.settle(verdicts(entries)).await.unwrap();
-    let results = answer.into_inner().results;
-    results.into_iter().map(|status| status.reason).collect()
+    reasons(&answer.into_inner().results)
+}
+
+fn reasons(statuses: &[ItemStatus]) -> Vec<String> {
+    let reasons = statuses.iter().map(ItemStatus::reason);
+    reasons.map(str::to_owned).collect()
 }
 
 /// Settles one lease, which is expected to be good.
@@ -353,7 +355,7 @@ impl Session {
     ) -> Vec<String> {
         self.say(Say::Settle(verdicts(entries))).await;
         match self.hear().await {
-            Hear::Settled(settled) => settled.results.into_iter().map(|s| s.reason).collect(),
+            Hear::Settled(settled) => reasons(&settled.results),
             other => panic!("not settled: {other:?}"),
         }
     }

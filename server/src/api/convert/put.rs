@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use leaseq_engine::command::NewJob;
 use leaseq_engine::id::QueueName;
 use leaseq_engine::time::Time;
@@ -49,23 +50,38 @@ impl Reader<'_> {
         entries("jobs", wire.len(), self.limits.batch_jobs_max)?;
         let mut jobs = Vec::with_capacity(wire.len());
         // Jobs put together usually answer to the same queue: it is checked once.
-        let mut reply_to: Option<QueueName> = None;
+        let mut reply_to = None;
         for (index, new) in wire.into_iter().enumerate() {
-            let inside = |invalid: Invalid| invalid.inside_entry("jobs", index);
-            let same = match &reply_to {
-                // Most jobs have none: that is told without a comparison of texts.
-                None => new.reply_to.is_empty(),
-                Some(queue) => queue.as_str() == new.reply_to,
-            };
-            if !same {
-                reply_to = self.reply_to(&new.reply_to).map_err(|fault| match fault {
-                    Fault::Invalid(invalid) => inside(invalid).into(),
-                    other => other,
-                })?;
-            }
-            jobs.push(self.job(new, reply_to.clone()).map_err(inside)?);
+            let job = self.job(new, &mut reply_to).map_err(|fault| match fault {
+                Fault::Invalid(invalid) => invalid.inside_entry("jobs", index).into(),
+                other => other,
+            });
+            jobs.push(job?);
         }
         Ok(jobs)
+    }
+
+    /// One job; `reply_to` is the queue that the last one answers to.
+    fn job(&self, new: v1::NewJob, reply_to: &mut Option<QueueName>) -> Result<NewJob, Fault> {
+        let (bytes, max) = (new.payload.len(), self.limits.payload_bytes_max);
+        if bytes > max {
+            return Err(Invalid::too_large("payload", bytes, "limits.payload_bytes", max).into());
+        }
+        // Most jobs are a payload and nothing else, and cost nothing else.
+        let Some(options) = new.options else {
+            return Ok(NewJob::plain(Content {
+                payload: new.payload,
+                ..Content::default()
+            }));
+        };
+        let same = match &*reply_to {
+            None => options.reply_to.is_empty(),
+            Some(queue) => queue.as_str() == options.reply_to,
+        };
+        if !same {
+            *reply_to = self.reply_to(&options.reply_to)?;
+        }
+        Ok(self.job_with(new.payload, *options, reply_to.clone())?)
     }
 
     fn reply_to(&self, name: &str) -> Result<Option<QueueName>, Fault> {
@@ -79,44 +95,40 @@ impl Reader<'_> {
         Ok(Some(queue))
     }
 
-    fn job(&self, new: v1::NewJob, reply_to: Option<QueueName>) -> Result<NewJob, Invalid> {
-        let (bytes, max) = (new.payload.len(), self.limits.payload_bytes_max);
-        if bytes > max {
-            return Err(Invalid::too_large(
-                "payload",
-                bytes,
-                "limits.payload_bytes",
-                max,
-            ));
-        }
-        if new.priority.unsigned_abs() > PRIORITY_MAX.unsigned_abs() {
-            let problem = format!("is {}; it goes from -1000 to 1000", new.priority);
+    fn job_with(
+        &self,
+        payload: Bytes,
+        options: v1::JobOptions,
+        reply_to: Option<QueueName>,
+    ) -> Result<NewJob, Invalid> {
+        if options.priority.unsigned_abs() > PRIORITY_MAX.unsigned_abs() {
+            let problem = format!("is {}; it goes from -1000 to 1000", options.priority);
             return Err(Invalid::new("priority", problem));
         }
         Ok(NewJob {
             content: Content {
-                headers: self.headers(new.headers)?,
-                payload: new.payload,
+                headers: self.headers(options.headers)?,
+                payload,
             },
-            priority: new.priority,
-            ready_time: self.ready_time(new.start)?,
-            max_attempts: max_attempts(new.max_attempts)?,
-            retry: match &new.retry {
+            priority: options.priority,
+            ready_time: self.ready_time(options.start)?,
+            max_attempts: max_attempts(options.max_attempts)?,
+            retry: match &options.retry {
                 None => None,
                 Some(wire) => Some(retry::policy(wire).map_err(|i| i.inside("retry"))?),
             },
             reply_to,
-            run_time_max: run_time(new.max_run_time)?,
-            result_retention: match &new.result_retention {
+            run_time_max: run_time(options.max_run_time)?,
+            result_retention: match &options.result_retention {
                 None => None,
                 Some(wire) => Some(duration_up_to("result_retention", wire, KEEP_MAX)?),
             },
         })
     }
 
-    fn headers(&self, headers: BTreeMap<String, String>) -> Result<bytes::Bytes, Invalid> {
+    fn headers(&self, headers: BTreeMap<String, String>) -> Result<Bytes, Invalid> {
         if headers.is_empty() {
-            return Ok(bytes::Bytes::new());
+            return Ok(Bytes::new());
         }
         let max = HEADERS_MAX;
         if headers.len() > max {

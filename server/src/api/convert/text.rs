@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 use leaseq_engine::id::{JobId, QueueName, RequestId};
+use leaseq_proto::v1;
 use uuid::Uuid;
 
 use crate::api::fault::Invalid;
@@ -110,6 +111,17 @@ pub(crate) fn id_text(id: JobId) -> String {
         .to_owned()
 }
 
+/// The ids of jobs as an answer to a Put has them: each written once, into one piece of memory.
+pub(crate) fn job_ids(ids: &[JobId]) -> v1::JobIds {
+    let mut buffer = Uuid::encode_buffer();
+    let mut all = v1::JobIds::with_capacity(ids.len());
+    for id in ids {
+        let uuid = Uuid::from_u128(id.to_u128()).hyphenated();
+        all.push(uuid.encode_lower(&mut buffer));
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +137,7 @@ mod tests {
         );
         assert_eq!(id_text(id), id.to_string());
         assert_eq!(job_id("job_id", &id_text(id)), Ok(id));
+        assert!(job_ids(&[id, id]).iter().eq([id_text(id), id_text(id)]));
     }
 
     #[test]

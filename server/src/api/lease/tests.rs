@@ -177,7 +177,7 @@ fn a_bad_entry_keeps_its_place_and_the_others_go_on() {
     assert!(
         refused[1]
             .1
-            .message
+            .message()
             .starts_with("settlements[2].fail.retry_delay")
     );
 }
@@ -189,7 +189,7 @@ fn too_many_entries_are_each_refused() {
     assert!(
         refused[0]
             .1
-            .message
+            .message()
             .starts_with("settlements has 1001 entries")
     );
 }

@@ -24,9 +24,9 @@ fn check(fault: Fault, code: Code, reason: &str) -> Status {
     assert_eq!(status.code(), code, "{status}");
     let info = status.get_details_error_info().expect("an ErrorInfo");
     assert_eq!((&*info.reason, &*info.domain), (reason, "leaseq"));
-    assert_eq!((item.code, &*item.reason), (i32::from(code), reason));
-    assert_eq!(item.message, status.message());
-    assert!(!item.message.is_empty());
+    assert_eq!((item.code, item.reason()), (i32::from(code), reason));
+    assert_eq!(item.message(), status.message());
+    assert!(!item.message().is_empty());
     status
 }
 

@@ -30,6 +30,14 @@ fn new() -> v1::NewJob {
     v1::NewJob::default()
 }
 
+fn options() -> v1::JobOptions {
+    v1::JobOptions::default()
+}
+
+fn told(options: v1::JobOptions) -> v1::NewJob {
+    new().with(options)
+}
+
 fn seconds(seconds: i64) -> Option<WireDuration> {
     Some(WireDuration { seconds, nanos: 0 })
 }
@@ -45,10 +53,7 @@ fn refused(job: v1::NewJob, field: &str) {
 #[test]
 fn a_plain_job_has_every_default() {
     let payload = bytes::Bytes::from_static(b"7872");
-    let job = read(v1::NewJob {
-        payload: payload.clone(),
-        ..new()
-    });
+    let job = read(v1::NewJob::new(payload.clone()));
     let content = Content {
         payload,
         ..Content::default()
@@ -66,89 +71,98 @@ fn each_bad_field_is_named() {
     let headers = (0..65).map(|n| (n.to_string(), String::new())).collect();
     let large = [("k".to_owned(), "v".repeat(HEADERS_BYTES_MAX))];
     let ahead = Time::from_millis(NOW).after(DELAY_MAX + Duration::from_secs(1));
-    let payload = vec![0; (1 << 20) + 1].into();
-    refused(v1::NewJob { payload, ..new() }, "jobs[0].payload");
-    refused(v1::NewJob { headers, ..new() }, "jobs[0].headers");
+    let payload = vec![0; (1 << 20) + 1];
+    refused(v1::NewJob::new(payload), "jobs[0].payload");
     refused(
-        v1::NewJob {
-            headers: large.into(),
-            ..new()
-        },
+        told(v1::JobOptions {
+            headers,
+            ..options()
+        }),
         "jobs[0].headers",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
+            headers: large.into(),
+            ..options()
+        }),
+        "jobs[0].headers",
+    );
+    refused(
+        told(v1::JobOptions {
             priority: 1001,
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].priority",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             priority: i32::MIN,
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].priority",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             max_attempts: 1001,
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].max_attempts",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             retry: Some(retry),
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].retry.multiplier",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             reply_to: "a b".into(),
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].reply_to",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             max_run_time: days(31),
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].max_run_time",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             max_run_time: days(0),
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].max_run_time",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             result_retention: days(31),
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].result_retention",
     );
     let delay = |wire| Some(Start::Delay(wire));
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             start: days(366).and_then(delay),
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].delay",
     );
     refused(
-        v1::NewJob {
+        told(v1::JobOptions {
             start: days(-1).and_then(delay),
-            ..new()
-        },
+            ..options()
+        }),
         "jobs[0].delay",
     );
     let start = Some(Start::ReadyTime(timestamp(ahead)));
-    refused(v1::NewJob { start, ..new() }, "jobs[0].ready_time");
+    refused(
+        told(v1::JobOptions { start, ..options() }),
+        "jobs[0].ready_time",
+    );
 }
 
 #[test]
@@ -161,10 +175,10 @@ fn no_jobs_and_too_many_jobs_are_refused() {
 
 #[test]
 fn the_bad_job_among_good_ones_is_named() {
-    let bad = v1::NewJob {
+    let bad = told(v1::JobOptions {
         priority: 2000,
-        ..new()
-    };
+        ..options()
+    });
     let fault = read_as(Scope::All, vec![new(), new(), bad]).expect_err("refused");
     assert!(matches!(fault, Fault::Invalid(invalid) if invalid.field == "jobs[2].priority"));
 }
@@ -173,10 +187,10 @@ fn the_bad_job_among_good_ones_is_named() {
 fn a_delay_and_a_moment_are_the_same_and_the_past_is_at_once() {
     let later = Time::from_millis(NOW + 5_000);
     let ready = |start| {
-        read(v1::NewJob {
+        read(told(v1::JobOptions {
             start: Some(start),
-            ..new()
-        })
+            ..options()
+        }))
         .expect("right")
         .ready_time
     };
@@ -196,9 +210,11 @@ fn a_delay_and_a_moment_are_the_same_and_the_past_is_at_once() {
 #[test]
 fn an_outcome_goes_only_to_a_queue_that_the_caller_may_use() {
     let scope = Scope::Patterns(["mine.*".into()].into());
-    let to = |queue: &str| v1::NewJob {
-        reply_to: queue.into(),
-        ..new()
+    let to = |queue: &str| {
+        told(v1::JobOptions {
+            reply_to: queue.into(),
+            ..options()
+        })
     };
     let jobs = read_as(
         scope.clone(),
