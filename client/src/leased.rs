@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use leaseq_proto::v1 as proto;
-use prost::Message;
 use proto::settlement::Verdict as ProtoVerdict;
 
 use crate::error::{Error, Result};
 use crate::job::Outcome;
+use crate::received::Received;
 use crate::wire;
 
 /// The proof of a lease. It is shown as hexadecimal digits, and read back from them.
@@ -70,40 +70,14 @@ impl FromStr for LeaseToken {
 
 /// A job with the right to run it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct LeasedJob(Wire);
-
-/// `leaseq.v1.LeasedJob` as a worker wants it: what every job has is slices of what was received,
-/// and what few jobs have is small when it is not there.
-#[derive(Clone, PartialEq, Message)]
-struct Wire {
-    #[prost(bytes = "bytes", tag = "1")]
-    id: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    lease_token: Bytes,
-    #[prost(bytes = "bytes", tag = "3")]
-    payload: Bytes,
-    #[prost(btree_map = "string, string", tag = "4")]
-    headers: BTreeMap<String, String>,
-    #[prost(uint32, tag = "5")]
-    attempt: u32,
-    #[prost(uint32, tag = "6")]
-    max_attempts: u32,
-    #[prost(uint64, tag = "7")]
-    fencing_number: u64,
-    #[prost(int32, tag = "8")]
-    priority: i32,
-    #[prost(message, optional, tag = "9")]
-    put_time: Option<prost_types::Timestamp>,
-    #[prost(message, optional, boxed, tag = "10")]
-    outcome: Option<Box<proto::Outcome>>,
-    #[prost(message, optional, tag = "11")]
-    max_run_time: Option<prost_types::Duration>,
-}
+pub struct LeasedJob(Received);
 
 impl LeasedJob {
     /// The jobs of an answer, each an encoded `LeasedJob`.
     pub(crate) fn all(encoded: Vec<Bytes>) -> Result<Vec<Self>> {
-        let jobs = encoded.into_iter().map(|job| Wire::decode(job).map(Self));
+        let jobs = encoded
+            .into_iter()
+            .map(|job| Received::decode(job).map(Self));
         let jobs: std::result::Result<_, _> = jobs.collect();
         jobs.map_err(|error| Error::Internal {
             message: format!("the server sent a job that cannot be read: {error}"),
@@ -112,8 +86,7 @@ impl LeasedJob {
 
     /// The job's id.
     pub fn id(&self) -> &str {
-        // Servers send text, and a job with another id is still a job.
-        std::str::from_utf8(&self.0.id).unwrap_or_default()
+        self.0.id.as_str()
     }
 
     /// The proof of the lease, for settling and extending.
@@ -128,12 +101,13 @@ impl LeasedJob {
 
     /// What the master put beside it.
     pub fn headers(&self) -> &BTreeMap<String, String> {
-        &self.0.headers
+        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+        self.0.rest.as_ref().map_or(NONE, |rest| &rest.headers)
     }
 
     /// One of the headers.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.0.headers.get(name).map(String::as_str)
+        self.headers().get(name).map(String::as_str)
     }
 
     /// Which attempt this is; the first is 1.
@@ -164,15 +138,13 @@ impl LeasedJob {
 
     /// The longest this attempt may run.
     pub fn max_run_time(&self) -> Option<Duration> {
-        wire::from_duration(self.0.max_run_time)
+        wire::from_duration(self.0.rest.as_ref()?.max_run_time)
     }
 
     /// For an outcome job: which job ended, and how.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.0
-            .outcome
-            .clone()
-            .map(|outcome| Outcome::from_proto(*outcome))
+        let outcome = self.0.rest.as_ref()?.outcome.clone();
+        outcome.map(Outcome::from_proto)
     }
 
     /// The payload as text.

@@ -73,6 +73,7 @@ mod opening;
 mod put;
 mod put_stream;
 mod queue;
+mod received;
 mod results;
 mod resume;
 mod retry;
