@@ -75,13 +75,15 @@ pub struct LeasedJob(Received);
 impl LeasedJob {
     /// The jobs of an answer, each an encoded `LeasedJob`.
     pub(crate) fn all(encoded: Vec<Bytes>) -> Result<Vec<Self>> {
-        let jobs = encoded
-            .into_iter()
-            .map(|job| Received::decode(job).map(Self));
-        let jobs: std::result::Result<_, _> = jobs.collect();
-        jobs.map_err(|error| Error::Internal {
-            message: format!("the server sent a job that cannot be read: {error}"),
-        })
+        // Not collected: a collection of results does not know its size and grows job by job.
+        let mut jobs = Vec::with_capacity(encoded.len());
+        for job in encoded {
+            let job = Received::decode(job).map_err(|error| Error::Internal {
+                message: format!("the server sent a job that cannot be read: {error}"),
+            })?;
+            jobs.push(Self(job));
+        }
+        Ok(jobs)
     }
 
     /// The job's id.
