@@ -31,20 +31,18 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Doctor(verb) => return verb.run(format),
         _ => {}
     }
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if matches!(cli.command, Command::Serve(_) | Command::Dev(_)) {
-        runtime.worker_threads(network_threads());
-    }
-    let runtime = runtime
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(network_threads())
         .enable_all()
         .build()
         .map_err(|error| Failure::error(format!("cannot start threads: {error}")))?;
     runtime.block_on(run_async(cli))
 }
 
-/// How many threads of a server carry: one core is left to those that decide and make
-/// durable. With a thread for every core they wake each other in vain: on two cores, jobs
-/// one by one on streams cost the server a fifth more.
+/// How many threads carry: one core is left to those that decide and make durable, in the
+/// server, and to the server, for its clients. With a thread for every core they wake each
+/// other in vain: on two cores, jobs one by one on streams cost a server a fifth more, and a
+/// lone Put waits a fifth longer for its answer.
 fn network_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.saturating_sub(1).max(1)

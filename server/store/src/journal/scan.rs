@@ -12,6 +12,14 @@ use crate::seam::{Epoch, Position};
 /// How much is read at a time.
 const WINDOW_BYTES: usize = 256 << 10;
 
+/// How much is read at a time where contents are skipped: a header and, nearly always,
+/// the transitions behind it. Otherwise a start would read a gigabyte of contents for
+/// each four million jobs of 1 KiB, to look at none of them.
+const SKIPPING_WINDOW_BYTES: usize = 4 << 10;
+
+/// Frames with more contents than this are skipped over, the next ones probably too.
+const SKIPPED_BYTES: u32 = 64 << 10;
+
 /// A frame whose meta is right.
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
@@ -75,6 +83,7 @@ pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
         len,
         start: 0,
         bytes: Vec::new(),
+        step: WINDOW_BYTES,
     };
     let mut at = SEGMENT_HEADER_BYTES as u64;
     loop {
@@ -83,9 +92,16 @@ pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
                 visit(&Frame { header, meta, at })?;
                 before.next = header.next();
                 before.epoch = header.epoch;
+                let skipping = !contents && header.contents_len > SKIPPED_BYTES;
+                window.step = if skipping {
+                    SKIPPING_WINDOW_BYTES
+                } else {
+                    WINDOW_BYTES
+                };
                 at += header.frame_len() as u64;
             }
             Some(_) | None => {
+                window.step = WINDOW_BYTES;
                 let end = what_follows(&mut window, at, before)?;
                 let next = before.next;
                 return Ok(Scanned { at, next, end });
@@ -183,6 +199,7 @@ pub(super) fn nonzero_end<F: DiskFile>(file: &F, at: u64) -> io::Result<u64> {
         len,
         start: 0,
         bytes: Vec::new(),
+        step: WINDOW_BYTES,
     };
     let (mut look, mut last) = (at, at);
     while let Some(part) = window.get_upto(look, WINDOW_BYTES)? {
@@ -201,6 +218,8 @@ struct Window<'a, F> {
     len: u64,
     start: u64,
     bytes: Vec<u8>,
+    /// How much is read when something is not in it.
+    step: usize,
 }
 
 impl<F: DiskFile> Window<'_, F> {
@@ -244,7 +263,7 @@ impl<F: DiskFile> Window<'_, F> {
             return Ok(());
         }
         let left = usize::try_from(self.len - at).unwrap_or(usize::MAX);
-        self.bytes.resize(count.max(WINDOW_BYTES).min(left), 0);
+        self.bytes.resize(count.max(self.step).min(left), 0);
         self.start = at;
         self.file.read_exact_at(&mut self.bytes, at)
     }
