@@ -74,6 +74,7 @@ mod put;
 mod put_stream;
 mod queue;
 mod received;
+mod request_id;
 mod results;
 mod resume;
 mod retry;

@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::job::NewJob;
 use crate::job_id::JobId;
+use crate::request_id;
 use crate::wire;
 
 /// The longest wait that one call may ask of the server.
@@ -66,7 +67,7 @@ pub(crate) fn put_request(queue: String, jobs: Vec<NewJob>) -> proto::PutRequest
     proto::PutRequest {
         queue,
         jobs: jobs.into_iter().map(|job| job.0).collect(),
-        request_id: Uuid::now_v7().to_string(),
+        request_id: request_id::fresh().to_string(),
         wait: None,
     }
 }

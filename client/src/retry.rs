@@ -42,7 +42,9 @@ fn delays() -> ExponentialBackoff {
 pub(crate) struct Retry {
     patience: Patience,
     addr: Arc<str>,
-    delays: ExponentialBackoff,
+    /// Made when it is needed: to draw the randomness of its jitter costs a call of the
+    /// system, and most undertakings succeed at once.
+    delays: Option<ExponentialBackoff>,
     attempt_start: Instant,
     /// Since when the server has not answered.
     trouble_since: Option<Instant>,
@@ -53,7 +55,7 @@ impl Retry {
         Self {
             patience,
             addr: Arc::clone(addr),
-            delays: delays(),
+            delays: None,
             attempt_start: Instant::now(),
             trouble_since: None,
         }
@@ -67,7 +69,7 @@ impl Retry {
     /// The server answered.
     pub(crate) fn answered(&mut self) {
         self.connected();
-        self.delays = delays();
+        self.delays = None;
     }
 
     /// The server is there, but what it does with this undertaking remains to be seen: the next
@@ -95,7 +97,8 @@ impl Retry {
             self.answered();
         }
         let since = *self.trouble_since.get_or_insert(now);
-        let mut delay = self.delays.next().unwrap_or(DELAY_MAX).min(DELAY_MAX);
+        let next = self.delays.get_or_insert_with(delays).next();
+        let mut delay = next.unwrap_or(DELAY_MAX).min(DELAY_MAX);
         if let Some(asked) = error.retry_after() {
             delay = delay.max(asked.min(DELAY_MAX));
         }
