@@ -25,8 +25,16 @@ pub(crate) struct Remembered {
     window: Duration,
     max: usize,
     by_id: FxHashMap<RequestId, RememberedPut>,
-    /// In put order. I10: the same Puts as `by_id`.
-    in_order: BTreeMap<JobSeq, RequestId>,
+    /// In put order. I10: the same Puts as `by_id`. A tree, because those that are
+    /// restated are older than what is here.
+    in_order: BTreeMap<JobSeq, Entry>,
+}
+
+/// A Put in its order, with what tells its age: each new Put looks at the oldest one.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    put_time: Time,
+    id: RequestId,
 }
 
 impl Remembered {
@@ -43,20 +51,19 @@ impl Remembered {
         if let Some(before) = self.by_id.insert(id, put) {
             self.in_order.remove(&before.first);
         }
-        self.in_order.insert(put.first, id);
-        while self.in_order.len() > self.max || self.first_is_over(put.put_time) {
+        let put_time = put.put_time;
+        self.in_order.insert(put.first, Entry { put_time, id });
+        while self.in_order.len() > self.max || self.first_is_over(put_time) {
             let Some((_, oldest)) = self.in_order.pop_first() else {
                 return;
             };
-            self.by_id.remove(&oldest);
+            self.by_id.remove(&oldest.id);
         }
     }
 
     fn first_is_over(&self, now: Time) -> bool {
         let first = self.in_order.first_key_value();
-        first
-            .and_then(|(_, id)| self.by_id.get(id))
-            .is_some_and(|put| put.put_time.after(self.window) <= now)
+        first.is_some_and(|(_, entry)| entry.put_time.after(self.window) <= now)
     }
 
     /// The Put that used this id, if it is recent enough to count.
@@ -70,15 +77,15 @@ impl Remembered {
         &self,
         from: JobSeq,
     ) -> impl Iterator<Item = (RequestId, &RememberedPut)> + '_ {
-        let ids = self.in_order.range(from..).map(|(_, id)| *id);
-        ids.filter_map(|id| Some((id, self.by_id.get(&id)?)))
+        let entries = self.in_order.range(from..).map(|(_, entry)| entry.id);
+        entries.filter_map(|id| Some((id, self.by_id.get(&id)?)))
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
         let same = self.in_order.len() == self.by_id.len()
-            && self.in_order.iter().all(|(first, id)| {
-                let put = self.by_id.get(id);
-                put.is_some_and(|put| put.first == *first)
+            && self.in_order.iter().all(|(first, entry)| {
+                let put = self.by_id.get(&entry.id);
+                put.is_some_and(|put| (put.first, put.put_time) == (*first, entry.put_time))
             });
         if !same || self.by_id.len() > self.max {
             return Err(format!(
