@@ -33,21 +33,26 @@ pub(crate) async fn turn(
     let mut server = bench.leaseq.serve(&bench.data, &flags).await?;
     let target = Target::of(&server);
     let leaseq = &bench.leaseq;
+    let fresh = Footprint::of(&server);
     let empty = leaseq.measure_at(load, &target).await?;
-    let before = Footprint::of(&server);
     let filled = leaseq.fill(jobs, load.payload, &target).await?;
     tokio::time::sleep(SETTLE_TIME).await;
-    let after = Footprint::of(&server);
-    let mut measured = leaseq.measure_backlog(load, &target).await?;
-    server.kill();
-    server.start_again()?;
-    let first_lease = first_lease(&server).await?;
+    let disk = Footprint::of(&server);
+    let restarted = restart(&mut server).await?;
+    // Of a server that has done nothing but start, like the fresh one.
+    let waiting = Footprint {
+        memory: Footprint::of(&server).memory,
+        ..disk
+    };
+    let mut measured = leaseq.measure_backlog(load, &Target::of(&server)).await?;
+    let restarted_under_load = restart(&mut server).await?;
     measured.extra = Extra {
         backlog: Some(jobs),
         empty_jobs_per_s: Some(empty.jobs_per_s),
         fill_jobs_per_s: Some(filled.jobs_per_s),
-        first_lease_s: Some(first_lease.as_secs_f64()),
-        ..after.since(before, jobs)
+        first_lease_s: Some(restarted.as_secs_f64()),
+        first_lease_loaded_s: Some(restarted_under_load.as_secs_f64()),
+        ..waiting.since(fresh, jobs)
     };
     measured.errors += filled.errors + empty.errors;
     Ok(measured)
@@ -87,6 +92,13 @@ impl Footprint {
             ..Extra::default()
         }
     }
+}
+
+/// Kills it and starts it again; gives the time to the first lease.
+async fn restart(server: &mut Server) -> Result<Duration> {
+    server.kill();
+    server.start_again()?;
+    first_lease(server).await
 }
 
 /// From the start of the process to the first job in a worker's hands.

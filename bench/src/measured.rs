@@ -47,9 +47,12 @@ pub(crate) struct Extra {
     /// Backlog: the life cycle beside it before there was one, on the same server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) empty_jobs_per_s: Option<f64>,
-    /// Backlog: from the start after kill -9 to the first lease.
+    /// Backlog: from the start after kill -9 to the first lease, when all of it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) first_lease_s: Option<f64>,
+    /// Backlog: the same after the life cycle beside it, whose jobs are replayed, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) first_lease_loaded_s: Option<f64>,
     /// Idle sessions: how many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sessions: Option<u64>,

@@ -149,6 +149,16 @@ impl Running {
         drive::drive(&*self.peer, &load, self.server.pid(), Some(jobs)).await
     }
 
+    /// Kills it and starts it again; gives the seconds to the first job.
+    async fn restart_if(&mut self, survives: bool) -> Result<Option<f64>> {
+        if !survives {
+            return Ok(None);
+        }
+        self.server.kill();
+        self.server.start_again()?;
+        Ok(Some(self.first_lease().await?.as_secs_f64()))
+    }
+
     /// From the start of the process to the first job in a worker's hands.
     async fn first_lease(&self) -> Result<Duration> {
         while self.server.started.elapsed() < FIRST_LEASE_MAX {
@@ -187,18 +197,15 @@ pub(crate) async fn backlog(
     let filled = running.fill(load, jobs).await?;
     tokio::time::sleep(SETTLE_TIME).await;
     let after = Footprint::of(&running.server);
+    let survives = subject.durability != Durability::Memory;
+    let first_lease_s = running.restart_if(survives).await?;
     let mut measured = running.load(load).await?;
-    let mut first_lease_s = None;
-    if subject.durability != Durability::Memory {
-        running.server.kill();
-        running.server.start_again()?;
-        first_lease_s = Some(running.first_lease().await?.as_secs_f64());
-    }
     measured.extra = Extra {
         backlog: Some(jobs),
         empty_jobs_per_s: Some(empty.jobs_per_s),
         fill_jobs_per_s: Some(filled.jobs_per_s),
         first_lease_s,
+        first_lease_loaded_s: running.restart_if(survives).await?,
         ..after.since(before, jobs)
     };
     Ok(measured)

@@ -38,6 +38,9 @@ const COLUMNS: &[Column] = &[
     ("first lease after kill -9, s", |turn| {
         turn.extra.first_lease_s
     }),
+    ("the same after load, s", |turn| {
+        turn.extra.first_lease_loaded_s
+    }),
     ("memory B/session", |turn| {
         turn.extra.memory_bytes_per_session
     }),
