@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use leaseq_engine::command::Command;
@@ -168,6 +169,11 @@ impl Inbox {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.driver_waits = false;
         }
+        drop(state);
+        // Threads that wait for this core send their commands first: each batch costs a
+        // sync. When none waits, this returns at once.
+        thread::yield_now();
+        state = self.lock();
         std::mem::swap(into, &mut state.inputs);
         state.bytes = 0;
         !matches!(state.phase, Phase::Ended(_))
