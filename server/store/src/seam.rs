@@ -129,7 +129,7 @@ pub enum Compaction {
     /// Nothing to do now.
     Idle(Report),
     /// These jobs stand in the way of removing the oldest segment: restate them
-    /// (`Command::RestateJobs`), commit, and call again. At most a thousand jobs
+    /// (`Command::RestateJobs`), commit, and call again. At most 4000 jobs
     /// and a mebibyte of content, unless a single one is larger.
     RestateJobs(Vec<JobSeq>),
     /// Restate the ledger (`Command::RestateLedger`), commit up to and including

@@ -9,8 +9,8 @@ use crate::id::{JobSeq, QueueId};
 use crate::transition::Transition;
 use crate::turn::Turn;
 
-/// How many entries one part has.
-const ENTRIES_MAX: usize = 1000;
+/// How many entries one part has: a millisecond's worth.
+const ENTRIES_MAX: usize = 4000;
 
 impl Turn<'_> {
     pub(super) fn restate_ledger(&mut self, from: usize) {

@@ -17,11 +17,13 @@ use super::segment::{self, SPARE_NAME};
 use crate::disk::Disk;
 use crate::seam::{Compaction, StoreError};
 
-/// One step restates this much at most: well under a millisecond of writing.
+/// One step restates this much at most: some milliseconds of work. There is a step for
+/// each batch or two, and under load batches are large and few: smaller steps do not keep
+/// up with a queue in which some jobs stay.
 const STEP: ListLimits = ListLimits {
-    jobs_max: 1000,
+    jobs_max: 4000,
     bytes_max: 1 << 20,
-    runs_max: 4096,
+    runs_max: 65_536,
 };
 
 /// While there is room, this many segments may be garbage beyond twice the live
