@@ -12,7 +12,7 @@ use crate::transition::Sizes;
 
 /// How far a group with one size per job grows: a single job that stays keeps the
 /// sizes of all of them in memory.
-const SIZES_EACH_MAX: u32 = 1024;
+pub(crate) const SIZES_EACH_MAX: u32 = 1024;
 
 /// Consecutive jobs that share everything but their size.
 #[derive(Clone, Debug)]

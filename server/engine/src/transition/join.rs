@@ -2,14 +2,11 @@
 //! the same, and a store, a restart and the journal's bytes have less to do.
 
 use super::{Sizes, Transition};
+use crate::state::groups::SIZES_EACH_MAX;
 
 /// A transition of so many jobs takes no more: a reader need not expect larger ones
 /// than a few calls can make.
 const JOBS_MAX: u32 = 1 << 14;
-
-/// The same for jobs of different sizes: all sizes are kept as long as one of the jobs
-/// is, see `state::groups`.
-const SIZES_EACH_MAX: u32 = 1 << 10;
 
 impl Transition {
     /// Takes `next` in, which has become true right after this, or gives it back.
