@@ -175,24 +175,27 @@ fn a_flipped_bit_is_never_served_and_never_dropped_in_silence() {
 fn garbage_behind_the_last_batch_is_cut_and_counted() {
     let stopped = stopped();
     let end = stopped.last.1.end.next_multiple_of(8);
-    for garbage in [vec![1], b"LSQF and no more".to_vec(), vec![0xff; 500]] {
+    let zeros = FRAME_HEADER_BYTES as u64;
+    let (garbage, longer) = (b"LSQF and no more", &[0xff; 500]);
+    let cases: [(u64, &[u8]); 4] = [(0, &[1]), (24, garbage), (zeros - 1, &[1]), (24, longer)];
+    for (behind, garbage) in cases {
         let disk = stopped.fork();
-        let mut bytes = disk.read_file(&stopped.last.0).unwrap();
-        let at = end as usize + 24;
-        bytes[at..at + garbage.len()].copy_from_slice(&garbage);
-        disk.write_file(&stopped.last.0, bytes);
+        write_at(&disk, &stopped.last.0, end + behind, garbage);
         let mut trial = stopped.trial.clone();
         let mut journal = journal(&disk);
         let found = trial.load(&mut journal).unwrap();
-        let garbage_end = 24 + garbage.len() as u64;
-        assert!(
-            (1..=garbage_end + 8).contains(&found.torn_bytes),
-            "{found:?}"
-        );
+        assert_eq!(found.torn_bytes, zeros, "{behind}: {found:?}");
         drop(journal);
         let again = trial.load(&mut support::journal(&disk)).unwrap();
         assert_eq!(again.torn_bytes, 0, "once");
     }
+}
+
+fn write_at(disk: &FaultyDisk, name: &str, at: u64, written: &[u8]) {
+    let mut bytes = disk.read_file(name).unwrap();
+    let at = at as usize;
+    bytes[at..at + written.len()].copy_from_slice(written);
+    disk.write_file(name, bytes);
 }
 
 /// Between two batches, too, where all that is left of it looks right, and where only
@@ -271,7 +274,7 @@ fn a_payload_that_looks_like_a_frame_does_not_stop_a_start() {
     disk.write_file(&name, torn);
     let mut trial = kept;
     let found = trial.load(&mut support::journal(&disk)).unwrap();
-    assert!(found.torn_bytes > 0, "{found:?}");
+    assert_eq!(found.next, trial.next());
 }
 
 /// The last batch once more behind itself, as a writer of this epoch would have it.

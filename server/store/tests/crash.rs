@@ -102,6 +102,9 @@ fn a_power_cut_is_survived_before_every_single_operation() {
             .map_or(0, |at| trials[at].1.acknowledged());
         let mut trial = trials[at].1.clone();
         trial.forgive(Position(acknowledged));
+        // Killed between two operations, nothing is half written.
+        let mut killed = support::journal(&before.fork());
+        assert_eq!(trial.clone().load(&mut killed).unwrap().torn_bytes, 0);
         let survivor = before.fork();
         survivor.crash(operations);
         goes_on(trial, &survivor, workload.clone(), operations);

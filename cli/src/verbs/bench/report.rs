@@ -43,7 +43,7 @@ pub(super) struct Report {
     pub(super) server_cpu_us_per_job: Option<f64>,
     pub(super) server_memory_bytes: Option<u64>,
     pub(super) server_memory_max_bytes: Option<u64>,
-    /// What the server has caused to be written to disks.
+    /// What the disks of the server's machine were given meanwhile, by whoever.
     pub(super) written_bytes_per_job: Option<f64>,
     /// Where the child keeps its data.
     pub(super) data: Option<String>,

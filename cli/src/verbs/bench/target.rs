@@ -10,7 +10,7 @@ use super::queues::Queues;
 use crate::child::{ChildServer, Scratch, random};
 use crate::connect;
 use crate::exit::Failure;
-use crate::process::{Memory, cpu_of, memory_of, written_by};
+use crate::process::{Memory, cpu_of, disk_writes, memory_of};
 
 /// A server that has just been started answers within this, or never.
 const START_TIME_MAX: Duration = Duration::from_secs(30);
@@ -96,9 +96,9 @@ impl Target {
         memory_of(self.process?)
     }
 
-    /// Bytes that the server has written so far.
+    /// Bytes that the disks of the server's machine were given so far.
     pub(super) fn written(&self) -> Option<u64> {
-        written_by(self.process?)
+        self.process.and_then(|_| disk_writes())
     }
 
     /// Where the child's data is.

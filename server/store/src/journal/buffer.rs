@@ -5,7 +5,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::Content;
 
-use super::frame::{ALIGN, HEADER_BYTES, Header, Kind, checksum, table_len, table_of};
+use super::frame::{
+    ALIGN, HEADER_BYTES, Header, Kind, TERMINATOR_BYTES, checksum, table_len, table_of,
+};
 use super::index::Blob;
 use crate::seam::StoreError;
 
@@ -45,6 +47,7 @@ pub(super) struct FrameBuffer {
 
 /// A frame as it is written.
 pub(super) struct FullFrame {
+    /// With the zeros that end it.
     pub(super) bytes: Bytes,
     pub(super) segment: u32,
     pub(super) at: u32,
@@ -59,7 +62,7 @@ impl FrameBuffer {
         let place = |value: u64| u32::try_from(value).map_err(|_| too_large());
         place(at + draft.frame_len() as u64)?;
         let contents_at = draft.contents_at();
-        let mut bytes = BytesMut::with_capacity(draft.frame_len());
+        let mut bytes = BytesMut::with_capacity(draft.frame_len() + TERMINATOR_BYTES);
         bytes.put_bytes(0, HEADER_BYTES);
         bytes.put_slice(&draft.meta);
         bytes.put_bytes(0, contents_at - bytes.len());
@@ -125,7 +128,7 @@ impl FrameBuffer {
             let header = header(checksum(salt, checked));
             header_bytes.copy_from_slice(&header.encode(salt));
         }
-        self.bytes.resize(draft.frame_len(), 0);
+        self.bytes.resize(draft.frame_len() + TERMINATOR_BYTES, 0);
         FullFrame {
             bytes: self.bytes.freeze(),
             segment: self.segment,

@@ -9,7 +9,7 @@ use leaseq_engine::transition::{Content, Transition};
 use super::Journal;
 use super::buffer::{Draft, FrameBuffer};
 use super::carried::{Carried, carried, note};
-use super::frame::{Header, Kind};
+use super::frame::{Header, Kind, TERMINATOR_BYTES};
 use super::index::count_of;
 use super::segment::{self, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader};
 use super::sync::SyncPolicy;
@@ -96,13 +96,18 @@ impl<D: Disk> Journal<D> {
             meta_crc,
             durable: self.durable(),
         });
-        let name = segment::name(number);
-        self.checked("cannot write", &name, file.write_all_at(&frame.bytes, at))?;
-        let len = frame.bytes.len() as u64;
+        let len = draft.frame_len() as u64;
+        let mut segment_len = 0;
         if let Some(last) = self.segments.back_mut() {
             last.end = at + len;
             last.len = last.len.max(last.end);
+            segment_len = last.len;
         }
+        // The zeros behind it must not make the segment longer.
+        let room = usize::try_from(segment_len - at).unwrap_or(usize::MAX);
+        let written = frame.bytes.get(..room).unwrap_or(&frame.bytes);
+        let name = segment::name(number);
+        self.checked("cannot write", &name, file.write_all_at(written, at))?;
         self.cache
             .push(frame.segment, frame.at, frame.contents_at, frame.bytes);
         Ok(len)
@@ -184,8 +189,10 @@ impl<D: Disk> Journal<D> {
             made_len: len,
             salt: self.disk.random(),
         };
+        let mut start = header.encode().to_vec();
+        start.resize(SEGMENT_HEADER_BYTES + TERMINATOR_BYTES, 0);
         let begun = file
-            .write_all_at(&header.encode(), 0)
+            .write_all_at(&start, 0)
             .and_then(|()| file.sync_data())
             .and_then(|()| self.disk.rename(SPARE_NAME, &name))
             .and_then(|()| self.disk.sync_dir());

@@ -16,9 +16,13 @@ use super::segment::{self, Segment};
 use crate::disk::{Disk, DiskFile};
 use crate::seam::StoreError;
 
-/// How much of a frame's contents is read at a time: who wants one job of an old
-/// Put mostly wants the next ones soon.
-const READ_BYTES: usize = 256 << 10;
+/// How much of a frame's contents is read at a time, at most. The first read of a frame
+/// is a chunk, and each that goes on where the last one ended is `READ_GROWTH` times as
+/// long: who wants one job of an old Put after the other gets long reads, and single
+/// jobs from here and there cost no more than they must.
+const READ_BYTES_MAX: usize = 256 << 10;
+
+const READ_GROWTH: usize = 4;
 
 /// The last frames that were written, and the last part that was read.
 #[derive(Debug)]
@@ -92,6 +96,20 @@ impl Cache {
             bytes: &read.bytes,
             start: 0,
             from: read.from,
+        })
+    }
+
+    /// How much to read from the chunk of `place` on.
+    fn ahead(&self, place: Place) -> usize {
+        let chunk = place.at as usize / CHUNK_BYTES * CHUNK_BYTES;
+        let goes_on = |read: &&ReadPart| {
+            let end = read.from as usize + read.bytes.len();
+            (read.segment, read.frame) == (place.segment, place.frame)
+                && (chunk..=chunk + CHUNK_BYTES).contains(&end)
+        };
+        let last = self.read.as_ref().filter(goes_on);
+        last.map_or(CHUNK_BYTES, |read| {
+            (read.bytes.len() * READ_GROWTH).min(READ_BYTES_MAX)
         })
     }
 
@@ -208,12 +226,8 @@ impl<D: Disk> Journal<D> {
             .binary_search_by_key(&number, |segment| segment.number);
         let found = found.ok().and_then(|n| self.segments.get(n));
         let segment = found.ok_or_else(|| self.damaged(blob, "its segment is gone"))?;
-        let read = read_chunks(
-            segment,
-            u64::from(place.frame),
-            place.at as usize,
-            blob.len as usize,
-        );
+        let ahead = self.cache.ahead(place);
+        let read = read_chunks(segment, blob, ahead);
         let read = read.map_err(|source| StoreError::Io {
             action: "cannot read",
             path: self.disk.path(&segment::name(number)),
@@ -242,16 +256,17 @@ impl<D: Disk> Journal<D> {
     }
 }
 
-/// Reads whole chunks of the contents of the frame at `frame`, so that `len` bytes
-/// from `at` on are among them, and more as far as it goes. Gives where they begin
-/// in the contents. `None`: they are not what was written.
+/// Reads whole chunks of the contents of a frame, so that `blob` is among them, and
+/// `ahead` bytes as far as they go. Gives where they begin in the contents. `None`: they
+/// are not what was written.
 fn read_chunks<F: DiskFile>(
     segment: &Segment<F>,
-    frame: u64,
-    at: usize,
-    len: usize,
+    blob: &Blob,
+    ahead: usize,
 ) -> io::Result<Option<(usize, Vec<u8>)>> {
     let file = &segment.file;
+    let frame = u64::from(blob.place.frame);
+    let (at, len) = (blob.place.at as usize, blob.len as usize);
     let mut header = [0; HEADER_BYTES];
     file.read_exact_at(&mut header, frame)?;
     let Some(header) = Header::decode(&header, segment.salt) else {
@@ -261,7 +276,7 @@ fn read_chunks<F: DiskFile>(
     let first = at / CHUNK_BYTES;
     let from = first * CHUNK_BYTES;
     let upto = (at + len)
-        .max(from + READ_BYTES)
+        .max(from + ahead)
         .next_multiple_of(CHUNK_BYTES)
         .min(contents_len);
     if at + len > contents_len {

@@ -1,7 +1,7 @@
 //! One frame: the bytes of one batch, or of a note of the journal's own.
 //!
 //! ```text
-//! header 56 | meta | one crc32c for each 64 KiB of contents | contents | zeros to 8
+//! header 56 | meta | one crc32c for each 16 KiB of contents | contents | zeros to 8
 //! ```
 //!
 //! The header has a checksum of its own, so that its lengths can be trusted; it
@@ -21,8 +21,12 @@ pub(super) const MARKER: [u8; 4] = *b"LSQF";
 /// Bytes of a frame header.
 pub(super) const HEADER_BYTES: usize = 56;
 
-/// Contents are checked in pieces of this size.
-pub(super) const CHUNK_BYTES: usize = 64 << 10;
+/// Zeros behind a frame, written with it, where the next header goes: what an earlier
+/// use of the file has left there would look like a torn batch.
+pub(super) const TERMINATOR_BYTES: usize = HEADER_BYTES;
+
+/// Contents are checked in pieces of this size: the least that is read for one job.
+pub(super) const CHUNK_BYTES: usize = 16 << 10;
 
 /// Frames start at multiples of this.
 pub(super) const ALIGN: usize = 8;
@@ -189,7 +193,11 @@ mod tests {
         let encoded = header().encode(SALT);
         assert_eq!(Header::decode(&encoded, SALT), Some(header()));
         assert_eq!(Header::decode(&encoded, 0), None, "of another segment");
-        assert_eq!(header().table_len(), 16, "200,000 bytes are four chunks");
+        assert_eq!(
+            header().table_len(),
+            52,
+            "200,000 bytes are thirteen chunks"
+        );
         assert_eq!(header().frame_len() % ALIGN, 0);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::Transition;
@@ -10,7 +11,7 @@ use super::Journal;
 use super::carried::note;
 use super::frame::Kind;
 use super::open::{Opened, open_segments};
-use super::scan::{Before, End, Frame, Scanned, nonzero_end, scan};
+use super::scan::{Before, End, Frame, Scanned, scan};
 use super::segment::{self, SPARE_NAME, Segment};
 use super::sync::{Flusher, SyncPolicy};
 use crate::disk::{Disk, DiskFile};
@@ -67,10 +68,10 @@ impl<D: Disk> Journal<D> {
             // checked when they are read.
             let scanned =
                 self.read_segment(segment, n == last, n == last, &mut progress, replay)?;
-            torn = (scanned.end == End::Torn).then_some(scanned.at);
+            torn = scanned.torn();
         }
         self.trim_found(&progress)?;
-        let torn_bytes = torn.map_or(Ok(0), |at| self.cut(at))?;
+        let torn_bytes = torn.map_or(Ok(0), |torn| self.cut(torn))?;
         self.begin(&progress)?;
         let Progress {
             next, last_time, ..
@@ -99,7 +100,7 @@ impl<D: Disk> Journal<D> {
         let last = opened.len().saturating_sub(1);
         for (n, segment) in opened.into_iter().enumerate() {
             let name = segment::name(segment.header.number);
-            let (file, before) = (segment.file.clone(), progress.batches);
+            let before = progress.batches;
             let read = self.read_segment(segment, true, n == last, &mut progress, replay);
             let used = self.segments.back().map_or(0, |segment| segment.end);
             let bytes = self.segments.back().map_or(0, |segment| segment.len);
@@ -111,12 +112,11 @@ impl<D: Disk> Journal<D> {
                 batches,
             });
             match read {
-                Ok(scanned) if scanned.end == End::Torn => {
-                    let end = nonzero_end(&file, scanned.at);
-                    let end = self.checked("cannot read", &name, end)?;
-                    findings.torn = Some((name, scanned.at, end - scanned.at));
+                Ok(scanned) => {
+                    findings.torn = scanned
+                        .torn()
+                        .map(|torn| (name, torn.start, torn.end - torn.start));
                 }
-                Ok(_) => {}
                 Err(problem) => {
                     findings.problem = Some(problem);
                     break;
@@ -202,8 +202,8 @@ impl<D: Disk> Journal<D> {
         });
         match scanned.end {
             End::Clean => Ok(scanned),
-            End::Torn if is_last => Ok(scanned),
-            End::Torn | End::Damaged => Err(damaged(
+            End::Torn { .. } if is_last => Ok(scanned),
+            End::Torn { .. } | End::Damaged => Err(damaged(
                 scanned.at,
                 "the bytes are not what was written, and more was written after them".into(),
             )),
@@ -284,16 +284,15 @@ impl<D: Disk> Journal<D> {
 
     /// Cuts what a kill or a power cut left at the end of the last segment, so that
     /// it can never be taken for a frame later.
-    fn cut(&mut self, at: u64) -> Result<u64, StoreError> {
+    fn cut(&mut self, torn: Range<u64>) -> Result<u64, StoreError> {
         static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let Some(last) = self.segments.back() else {
             return Ok(0);
         };
         let (name, file) = (segment::name(last.number), last.file.clone());
-        let end = self.checked("cannot read", &name, nonzero_end(&file, at))?;
-        let mut from = at;
-        while from < end {
-            let step = (end - from).min(ZEROS.len() as u64);
+        let mut from = torn.start;
+        while from < torn.end {
+            let step = (torn.end - from).min(ZEROS.len() as u64);
             let zeros = ZEROS
                 .get(..usize::try_from(step).unwrap_or(0))
                 .unwrap_or_default();
@@ -302,7 +301,7 @@ impl<D: Disk> Journal<D> {
             from += step;
         }
         self.checked("cannot sync", &name, file.sync_data())?;
-        Ok(end - at)
+        Ok(torn.end - torn.start)
     }
 
     /// Everything was read: this process owns the journal from now on.
@@ -329,9 +328,9 @@ impl<D: Disk> Journal<D> {
         self.set_space_aside()
     }
 
-    /// Removes the spare of the last owner: to know that it is blank, all of it would
-    /// have to be read. A new one is set aside at the end of the start; without room
-    /// for it puts are refused until there is (J5).
+    /// Removes the spare of the last owner: nothing says that all of it was set aside.
+    /// A new one is made at the end of the start; without room for it puts are refused
+    /// until there is (J5).
     fn remove_spare(&mut self) -> Result<(), StoreError> {
         let names = self.disk.list();
         let names = self.checked("cannot list", "", names)?;

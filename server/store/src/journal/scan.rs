@@ -3,6 +3,7 @@
 //! Contents are skipped unless asked for, so that a restart reads what it needs.
 
 use std::io;
+use std::ops::Range;
 
 use super::frame::{ALIGN, HEADER_BYTES, Header, MARKER, checksum, contents_right};
 use super::segment::SEGMENT_HEADER_BYTES;
@@ -30,13 +31,13 @@ pub(super) struct Frame<'a> {
 }
 
 /// What comes after the last right frame.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum End {
-    /// Nothing but zeros, or the end of the file.
+    /// The zeros that end every frame, and none of this segment behind them: at most
+    /// what an earlier use of the file has left.
     Clean,
-    /// Something that is no frame, and no frame after it: a batch that was being
-    /// written.
-    Torn,
+    /// Something else, up to `upto`: batches that were being written.
+    Torn { upto: u64 },
     /// Something that is no frame, though it was one: what comes later knew it.
     Damaged,
 }
@@ -67,6 +68,16 @@ pub(super) struct Scanned {
     /// The position of the next frame.
     pub(super) next: Position,
     pub(super) end: End,
+}
+
+impl Scanned {
+    /// What is torn.
+    pub(super) fn torn(&self) -> Option<Range<u64>> {
+        match self.end {
+            End::Torn { upto } => Some(self.at..upto),
+            End::Clean | End::Damaged => None,
+        }
+    }
 }
 
 /// Reads the frames of `file`, which go on from `before`. `visit` gets each; with
@@ -163,23 +174,29 @@ fn what_follows<F: DiskFile>(
     at: u64,
     before: Before,
 ) -> io::Result<End> {
-    let mut end = End::Clean;
+    let mut torn = None;
+    if let Some(terminator) = window.get_upto(at, HEADER_BYTES)?
+        && terminator.iter().any(|byte| *byte != 0)
+    {
+        torn = Some(at + terminator.len() as u64);
+    }
     let mut look = at;
     while let Some(part) = window.get_upto(look, WINDOW_BYTES)? {
         let part_len = part.len() as u64;
-        if part.iter().any(|byte| *byte != 0) {
-            end = End::Torn;
-            for header_at in marked(part, look) {
-                let header = window.header(header_at, before.salt)?;
-                let knew = |header: Header| before.admits(&header) && header.durable > before.next;
-                if header.is_some_and(knew) {
-                    return Ok(End::Damaged);
-                }
+        for header_at in marked(part, look) {
+            let header = window.header(header_at, before.salt)?;
+            let Some(header) = header.filter(|header| before.admits(header)) else {
+                continue;
+            };
+            if header.durable > before.next {
+                return Ok(End::Damaged);
             }
+            let frame_end = header_at + header.frame_len() as u64;
+            torn = torn.max(Some(frame_end.min(window.len)));
         }
         look = window.skip_holes(look + part_len)?;
     }
-    Ok(end)
+    Ok(torn.map_or(End::Clean, |upto| End::Torn { upto }))
 }
 
 /// Where in `part`, which starts at `at`, a frame may begin.
@@ -189,27 +206,6 @@ fn marked(part: &[u8], at: u64) -> Vec<u64> {
         .filter(|(_, start)| start.starts_with(&MARKER))
         .map(|(at, _)| at)
         .collect()
-}
-
-/// The end of the last byte of `file` from `at` on that is not zero; `at` if all are.
-pub(super) fn nonzero_end<F: DiskFile>(file: &F, at: u64) -> io::Result<u64> {
-    let len = file.len()?;
-    let mut window = Window {
-        file,
-        len,
-        start: 0,
-        bytes: Vec::new(),
-        step: WINDOW_BYTES,
-    };
-    let (mut look, mut last) = (at, at);
-    while let Some(part) = window.get_upto(look, WINDOW_BYTES)? {
-        if let Some(found) = part.iter().rposition(|byte| *byte != 0) {
-            last = look + found as u64 + 1;
-        }
-        let part_end = look + part.len() as u64;
-        look = window.skip_holes(part_end)?;
-    }
-    Ok(last)
 }
 
 /// A part of a file in memory, moved along as it is read.
