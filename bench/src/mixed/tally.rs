@@ -59,7 +59,10 @@ impl Tally {
     pub(super) fn answered(&self) {
         let now = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let before = self.answered.fetch_max(now, Relaxed);
-        self.stall.fetch_max(now.saturating_sub(before), Relaxed);
+        // Before the first answer everybody still connects.
+        if before > 0 {
+            self.stall.fetch_max(now.saturating_sub(before), Relaxed);
+        }
     }
 
     /// The longest time without an answer to anyone since the last look.

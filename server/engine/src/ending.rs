@@ -192,7 +192,7 @@ impl Turn<'_> {
 
     /// The lease of a job ends by itself.
     pub(crate) fn expire(&mut self, seq: JobSeq, error: &str) {
-        let Some(lease) = self.state.jobs.get(&seq).and_then(|job| job.lease()) else {
+        let Some(lease) = self.state.jobs.get(seq).and_then(|job| job.lease()) else {
             return;
         };
         let lease = *lease;

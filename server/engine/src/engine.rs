@@ -110,7 +110,7 @@ impl Engine {
     /// no lease ended while nobody could extend it.
     pub fn restored(&mut self, last_time: Time, now: Time, out: &mut Output) {
         let down = now.since(last_time);
-        let leases = self.state.jobs.values().any(|job| job.lease().is_some());
+        let leases = self.state.jobs.iter().any(|(_, job)| job.lease().is_some());
         let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out);
         if leases && !down.is_zero() {
             turn.emit(Transition::ClockMoved { by: down });
@@ -123,14 +123,14 @@ impl Engine {
     /// `lease_duration` to be named by a worker that comes back.
     fn leave_behind_sessions(&mut self, now: Time) {
         let mut by_duration: BTreeMap<Duration, Vec<JobSeq>> = BTreeMap::new();
-        for (seq, job) in &self.state.jobs {
+        for (seq, job) in self.state.jobs.iter() {
             if let Some(lease) = job.lease()
                 && is_session(lease.holder)
             {
                 by_duration
                     .entry(lease.lease_duration)
                     .or_default()
-                    .push(*seq);
+                    .push(seq);
             }
         }
         for (duration, jobs) in by_duration {

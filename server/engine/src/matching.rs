@@ -169,7 +169,7 @@ impl Turn<'_> {
             room = room.saturating_sub(u64::from(size));
             picked.sizes.push(size);
             let entry = if ready.tracked {
-                self.state.jobs.get(&ready.job)
+                self.state.jobs.get(ready.job)
             } else {
                 None
             };

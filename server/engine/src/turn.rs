@@ -183,7 +183,7 @@ impl<'a> Turn<'a> {
             self.answer_queue_waits(queue);
         }
         self.write_completed();
-        self.state.give_memory_back();
+        self.state.jobs.give_memory_back();
     }
 
     /// A session with room stands in its lines; those where it did not stand before

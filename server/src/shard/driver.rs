@@ -38,6 +38,9 @@ pub(crate) struct ShardOptions {
     /// A batch is closed when its contents reach this many bytes. Far below a
     /// segment of the journal, which a batch has to fit.
     pub(crate) batch_bytes_max: usize,
+    /// A batch is closed when so many jobs were put, settled or asked about in it: some
+    /// milliseconds of work, so that those who wait do not wait for all that has gathered.
+    pub(crate) batch_jobs_max: usize,
 }
 
 impl Default for ShardOptions {
@@ -46,6 +49,7 @@ impl Default for ShardOptions {
             pending_commands_max: 65_536,
             pending_bytes_max: 256 << 20,
             batch_bytes_max: 8 << 20,
+            batch_jobs_max: 4096,
         }
     }
 }
@@ -242,13 +246,17 @@ impl Driver {
 
     /// Applies what was taken, up to a batch's worth, and what is due.
     fn decide(&mut self, work: &mut Work) {
-        let mut bytes = 0;
-        while bytes < self.options.batch_bytes_max && !work.stop {
+        let (mut bytes, mut jobs) = (0, 0);
+        while bytes < self.options.batch_bytes_max
+            && jobs < self.options.batch_jobs_max
+            && !work.stop
+        {
             let Some(input) = self.taken.pop_front() else {
                 break;
             };
             match input {
                 Input::Command(command, route) => {
+                    jobs += jobs_in(&command);
                     bytes += self.command(work, command, route);
                 }
                 Input::Register(session, outbox) => work.registered.push((session, outbox)),
@@ -318,6 +326,15 @@ pub(super) fn content_bytes(command: &Command) -> usize {
             })
             .sum(),
         _ => 0,
+    }
+}
+
+/// How many jobs a command is about; one, if it does not say.
+fn jobs_in(command: &Command) -> usize {
+    match command {
+        Command::Put(put) => put.jobs.len(),
+        Command::Settle(settle) => settle.settlements.len(),
+        _ => 1,
     }
 }
 

@@ -28,7 +28,7 @@ impl Turn<'_> {
     }
 
     fn request_cancel(&mut self, seq: JobSeq, reason: Box<str>) {
-        let Some(job) = self.state.jobs.get(&seq) else {
+        let Some(job) = self.state.jobs.get(seq) else {
             return;
         };
         let lease = job.lease().copied();

@@ -52,7 +52,7 @@ impl Turn<'_> {
             return;
         };
         let asked = |job: JobSeq| {
-            let entry = self.state.jobs.get(&job)?;
+            let entry = self.state.jobs.get(job)?;
             entry.cancel()?;
             let lease = entry.lease()?.number;
             Some(LeaseRef { job, lease })

@@ -120,7 +120,7 @@ impl Turn<'_> {
 
     /// Dead now, unless cancellation was asked: then that is what it ends as.
     fn reject(&mut self, lease: LeaseRef, error: Box<str>) {
-        let job = self.state.jobs.get(&lease.job);
+        let job = self.state.jobs.get(lease.job);
         let verdict = Some(VerdictKind::Reject);
         let ending = match job.and_then(|job| job.cancel()) {
             Some(reason) => Ending::new(End::Cancelled, verdict, reason.into()),

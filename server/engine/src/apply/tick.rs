@@ -56,7 +56,7 @@ impl Turn<'_> {
     }
 
     fn run_time_passed(&mut self, job: JobSeq) {
-        let lease = self.state.jobs.get(&job).and_then(|job| job.lease());
+        let lease = self.state.jobs.get(job).and_then(|job| job.lease());
         if let Some(lease) = lease.copied() {
             self.ask_cancel(job, &lease);
         }

@@ -71,7 +71,7 @@ impl Live {
             return Err("I13: somebody waits in a drain".into());
         }
         let stale = self.notes.keys().find(|seq| {
-            let job = state.jobs.get(seq);
+            let job = state.jobs.get(**seq);
             job.is_none_or(|job| job.lease().is_none())
         });
         stale.map_or(Ok(()), |seq| {
@@ -104,7 +104,7 @@ impl Live {
         for (id, session) in &self.sessions {
             let mut bytes = 0;
             for seq in &session.held {
-                let lease = state.jobs.get(seq).and_then(|job| job.lease());
+                let lease = state.jobs.get(*seq).and_then(|job| job.lease());
                 if lease.and_then(|lease| lease.session) != Some(*id) {
                     return Err(format!("I7: {id:?} does not hold {seq:?}: {lease:?}"));
                 }
@@ -120,10 +120,10 @@ impl Live {
                 ));
             }
         }
-        for (seq, job) in &state.jobs {
+        for (seq, job) in state.jobs.iter() {
             let Some(lease) = job.lease() else { continue };
             let holder = lease.session.and_then(|id| self.sessions.get(&id));
-            let held = holder.is_some_and(|session| session.held.contains(seq));
+            let held = holder.is_some_and(|session| session.held.contains(&seq));
             let right = match lease.holder {
                 Holder::Session => held,
                 Holder::Get => lease.session.is_none(),

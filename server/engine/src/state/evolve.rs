@@ -147,19 +147,19 @@ impl State {
 
     /// Time spent where nobody could extend a lease does not count.
     fn move_clock(&mut self, by: Duration) {
-        for (seq, job) in &mut self.jobs {
-            let Some(group) = self.groups.get(*seq) else {
+        for (seq, job) in self.jobs.iter_mut() {
+            let Some(group) = self.groups.get(seq) else {
                 continue;
             };
             if job.lease().is_none() {
                 continue;
             }
-            job.drop_deadlines(*seq, &group.settings, &mut self.deadlines);
+            job.drop_deadlines(seq, &group.settings, &mut self.deadlines);
             if let Place::Leased(lease) = &mut job.place {
                 lease.grant_time = lease.grant_time.after(by);
                 lease.expire_time = lease.expire_time.after(by);
             }
-            job.add_deadlines(*seq, &group.settings, &mut self.deadlines);
+            job.add_deadlines(seq, &group.settings, &mut self.deadlines);
         }
     }
 

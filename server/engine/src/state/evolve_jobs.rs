@@ -118,7 +118,7 @@ impl State {
         if self.leased(lease).is_none() {
             return unknown.check(missing);
         }
-        let (Some(job), Some(group)) = (self.jobs.get_mut(&lease.job), self.groups.get(lease.job))
+        let (Some(job), Some(group)) = (self.jobs.get_mut(lease.job), self.groups.get(lease.job))
         else {
             return unknown.check(missing);
         };
@@ -227,7 +227,7 @@ impl State {
         reason: &str,
         unknown: Unknown,
     ) -> Evolved {
-        match self.jobs.get_mut(&job) {
+        match self.jobs.get_mut(job) {
             Some(job) => {
                 job.more.get_or_insert_default().cancel = Some(reason.into());
                 Ok(())

@@ -58,7 +58,7 @@ impl State {
             let group = self.groups.get(job);
             let in_place =
                 group.is_some_and(|group| group.queue == id && group.settings.priority == priority);
-            let entry = self.jobs.get(&job).map(Job::state);
+            let entry = self.jobs.get(job).map(Job::state);
             let entry_right = if ready.tracked {
                 entry == Some(JobState::Ready)
             } else {
@@ -75,26 +75,26 @@ impl State {
 
     fn scan_tracked(&self, seen: &mut Seen) -> Result<(), String> {
         let mut indexed = 0;
-        for (seq, job) in &self.jobs {
-            let group = self.groups.get(*seq);
+        for (seq, job) in self.jobs.iter() {
+            let group = self.groups.get(seq);
             let queue = group.and_then(|group| self.queues.get(group.queue));
             let Some(queue) = queue else {
                 return Err(format!("I1: {seq:?} is in no group or no queue"));
             };
             let in_index = match &job.place {
-                Place::Ready => seen.get(seq) == Some(&JobState::Ready),
+                Place::Ready => seen.get(&seq) == Some(&JobState::Ready),
                 Place::Leased(_) => true,
-                Place::Scheduled { .. } => queue.scheduled.contains(seq),
+                Place::Scheduled { .. } => queue.scheduled.contains(&seq),
                 Place::Ended { end, .. } => match end {
-                    End::Completed => queue.completed.contains(seq),
-                    End::Dead => queue.dead.contains(seq),
-                    End::Cancelled => queue.cancelled.contains(seq),
+                    End::Completed => queue.completed.contains(&seq),
+                    End::Dead => queue.dead.contains(&seq),
+                    End::Cancelled => queue.cancelled.contains(&seq),
                 },
             };
             if !in_index {
                 return Err(format!("I2: {seq:?} is not in the index of its state"));
             }
-            if job.state() != JobState::Ready && seen.insert(*seq, job.state()).is_some() {
+            if job.state() != JobState::Ready && seen.insert(seq, job.state()).is_some() {
                 return Err(format!("I1: {seq:?} is ready and something else"));
             }
             let others = !matches!(job.place, Place::Ready | Place::Leased(_));
@@ -166,11 +166,11 @@ impl State {
 
     fn check_deadlines(&self) -> Result<(), String> {
         let mut wanted = 0;
-        for (seq, job) in &self.jobs {
-            let Some(group) = self.groups.get(*seq) else {
+        for (seq, job) in self.jobs.iter() {
+            let Some(group) = self.groups.get(seq) else {
                 continue;
             };
-            let (missing, all) = job.missing_deadlines(*seq, &group.settings, &self.deadlines);
+            let (missing, all) = job.missing_deadlines(seq, &group.settings, &self.deadlines);
             if missing > 0 {
                 return Err(format!("I11: a deadline of {seq:?} is missing: {job:?}"));
             }
@@ -189,7 +189,7 @@ impl State {
         if let Some(seq) = seen.keys().find(|seq| **seq >= self.next_job) {
             return Err(format!("I12: {seq:?} is not below {:?}", self.next_job));
         }
-        let leases = self.jobs.values().filter_map(Job::lease);
+        let leases = self.jobs.iter().filter_map(|(_, job)| job.lease());
         let mut numbers: Vec<LeaseNumber> = leases.map(|lease| lease.number).collect();
         let all = numbers.len();
         numbers.sort_unstable();

@@ -16,7 +16,7 @@ pub(crate) mod remembered;
 pub(crate) mod restate;
 pub(crate) mod verdicts;
 
-use crate::by_job::JobMap;
+use crate::by_job::JobTable;
 use crate::deadlines::Deadlines;
 use crate::id::{JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, QueueId};
 use crate::settings::EngineConfig;
@@ -28,9 +28,6 @@ use crate::state::verdicts::Verdicts;
 use crate::time::Time;
 use crate::transition::JobState;
 
-/// Below this many, what the map of tracked jobs keeps is not worth giving back.
-const JOBS_KEPT: usize = 1 << 16;
-
 /// Everything that follows from the transitions.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -40,7 +37,7 @@ pub(crate) struct State {
     pub(crate) next_queue: QueueId,
     pub(crate) queues: Queues,
     pub(crate) groups: Groups,
-    pub(crate) jobs: JobMap<Job>,
+    pub(crate) jobs: JobTable<Job>,
     pub(crate) remembered: Remembered,
     pub(crate) verdicts: Verdicts,
     pub(crate) deadlines: Deadlines,
@@ -84,26 +81,17 @@ impl State {
             next_queue: QueueId(1),
             queues: Queues::default(),
             groups: Groups::default(),
-            jobs: JobMap::default(),
+            jobs: JobTable::default(),
             remembered: Remembered::new(config.request_id_window, config.request_ids_max),
             verdicts: Verdicts::new(config.verdicts_max),
             deadlines: Deadlines::default(),
         }
     }
 
-    /// Gives memory back after a crowd of tracked jobs has gone. Rarely does
-    /// anything, and then moves few jobs: an eighth of what there was.
-    pub(crate) fn give_memory_back(&mut self) {
-        let capacity = self.jobs.capacity();
-        if capacity > JOBS_KEPT && self.jobs.len() < capacity / 8 {
-            self.jobs.shrink_to(JOBS_KEPT.max(self.jobs.len() * 2));
-        }
-    }
-
     /// The job, if it is known.
     pub(crate) fn known(&self, seq: JobSeq) -> Option<Known<'_>> {
         let group = self.groups.get(seq)?;
-        let job = self.jobs.get(&seq);
+        let job = self.jobs.get(seq);
         let known = job.is_some() || {
             let queue = self.queues.get(group.queue)?;
             queue.ready.run_length_at(group.settings.priority, seq) > 0
@@ -119,7 +107,7 @@ impl State {
 
     /// The job and its lease, if the lease stands.
     pub(crate) fn leased(&self, lease: LeaseRef) -> Option<(&Job, &Lease)> {
-        let job = self.jobs.get(&lease.job)?;
+        let job = self.jobs.get(lease.job)?;
         let current = job.lease()?;
         (current.number == lease.lease).then_some((job, current))
     }
@@ -175,10 +163,10 @@ impl State {
         let leased = self
             .jobs
             .iter()
-            .filter(move |(seq, job)| **seq >= from && job.lease().is_some());
+            .filter(move |(seq, job)| *seq >= from && job.lease().is_some());
         leased.filter_map(move |(seq, _)| {
-            let group = self.groups.get(*seq)?;
-            (group.queue == queue).then_some(*seq)
+            let group = self.groups.get(seq)?;
+            (group.queue == queue).then_some(seq)
         })
     }
 }

@@ -2,7 +2,6 @@
 //! counts, bytes, indexes, deadlines. Everything that changes where a job is goes
 //! through here.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use crate::id::{JobSeq, LeaseNumber, LeaseRef, QueueId, SessionId};
@@ -102,7 +101,7 @@ impl State {
         let group = self.groups.get(seq)?;
         let queue = self.queues.get_mut(group.queue)?;
         let priority = group.settings.priority;
-        let job = match self.jobs.remove(&seq) {
+        let job = match self.jobs.remove(seq) {
             Some(job) => {
                 let indexed = match &job.place {
                     Place::Scheduled { .. } => queue.scheduled.remove(&seq),
@@ -188,7 +187,6 @@ impl State {
         queue.ready.remove_run(priority, first, count);
         queue.counts.ready -= count;
         queue.counts.leased += count;
-        self.jobs.reserve(jobs.len());
         for n in 0..count {
             let seq = first.plus(n);
             let number = LeaseNumber(lease.number.0 + n);
@@ -202,7 +200,7 @@ impl State {
 
     fn grant_returned(&mut self, seq: JobSeq, lease: Lease) -> bool {
         let ready = |job: &Job| matches!(job.place, Place::Ready);
-        if !self.jobs.get(&seq).is_some_and(ready) {
+        if !self.jobs.get(seq).is_some_and(ready) {
             return false;
         }
         let Some(mut detached) = self.detach(seq) else {
@@ -217,14 +215,12 @@ impl State {
     /// Forgets a job that is completed: the hot path, as nothing of it is kept.
     /// `None`: the lease does not stand, and nothing has changed.
     pub(crate) fn complete(&mut self, lease: LeaseRef) -> Option<Completed> {
-        let Entry::Occupied(entry) = self.jobs.entry(lease.job) else {
-            return None;
+        let is_current = |job: &Job| {
+            job.lease()
+                .is_some_and(|current| current.number == lease.lease)
         };
-        let current = *entry.get().lease()?;
-        if current.number != lease.lease {
-            return None;
-        }
-        let job = entry.remove();
+        let job = self.jobs.remove_if(lease.job, is_current)?;
+        let current = *job.lease()?;
         let deadlines = &mut self.deadlines;
         let (queue, size) = self.groups.forget_after(lease.job, |group| {
             job.drop_deadlines(lease.job, &group.settings, deadlines);
@@ -243,7 +239,7 @@ impl State {
 
     /// Binds a lease to a session: live-only, never part of a transition.
     pub(crate) fn bind(&mut self, seq: JobSeq, session: Option<SessionId>) {
-        if let Some(job) = self.jobs.get_mut(&seq)
+        if let Some(job) = self.jobs.get_mut(seq)
             && let Place::Leased(lease) = &mut job.place
         {
             lease.session = session;
