@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Loads, journal_title};
+use crate::fdatasync::PACED;
 use crate::load::Load;
 use crate::measured::Measured;
 use crate::report::{Report, number};
@@ -117,25 +118,25 @@ fn lines(report: &Report, loads: &Loads) -> Vec<Line> {
 fn beyond(report: &Report, load: &Load) -> Vec<Line> {
     let title = load.name();
     let time = |figure: fn(&Measured) -> Option<f64>| report.median(&title, "leaseq", figure);
-    let p50 = report.fdatasync_median(256, |synced| synced.p50_us);
-    let p99 = report.fdatasync_median(256, |synced| synced.p99_us);
+    let p50 = report.fdatasync_median(PACED, |synced| synced.p50_us);
+    let p99 = report.fdatasync_median(PACED, |synced| synced.p99_us);
     let times = [
         (
             "put answered p50",
             time(|turn| turn.put_p50_us),
-            "one fdatasync, p50",
+            "one fdatasync at 200/s, p50",
             p50,
         ),
         (
             "put to delivered p50",
             time(|turn| turn.deliver_p50_us),
-            "one fdatasync, p50",
+            "one fdatasync at 200/s, p50",
             p50,
         ),
         (
             "put to delivered p99",
             time(|turn| turn.deliver_p99_us),
-            "one fdatasync, p99",
+            "one fdatasync at 200/s, p99",
             p99,
         ),
     ];

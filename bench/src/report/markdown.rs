@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Report;
 use super::summary::{Spread, number};
+use crate::fdatasync::PROBES;
 use crate::measured::Measured;
 
 /// A column: its head, and how a turn fills it.
@@ -63,13 +64,14 @@ impl Report {
             machine.kernel,
             self.command,
         );
-        for bytes in [256, 16 << 10] {
-            let p50 = self.fdatasync_median(bytes, |synced| synced.p50_us);
-            let p99 = self.fdatasync_median(bytes, |synced| synced.p99_us);
+        for probe in PROBES {
+            let p50 = self.fdatasync_median(probe, |synced| synced.p50_us);
+            let p99 = self.fdatasync_median(probe, |synced| synced.p99_us);
             if let (Some(p50), Some(p99)) = (p50.map(number), p99.map(number)) {
                 let _ = writeln!(
                     text,
-                    "fdatasync of {bytes} B alone, in this run: p50 {p50} µs, p99 {p99} µs.  "
+                    "fdatasync of {} alone, in this run: p50 {p50} µs, p99 {p99} µs.  ",
+                    probe.name()
                 );
             }
         }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::failure::{Failure, Result};
-use crate::fdatasync::Synced;
+use crate::fdatasync::{Probe, Synced};
 use crate::leaseq::Leaseq;
 use crate::measured::Measured;
 use crate::subject::Subject;
@@ -153,13 +153,13 @@ impl Report {
         summary::Spread::of(found.into_iter().filter_map(figure)).map(|spread| spread.median)
     }
 
-    /// The median over all probes of the disk with this many bytes.
+    /// The median over all rounds of one probe of the disk.
     pub(crate) fn fdatasync_median(
         &self,
-        bytes: usize,
+        probe: Probe,
         figure: impl Fn(&Synced) -> f64,
     ) -> Option<f64> {
-        let probes = self.fdatasync.iter().filter(|synced| synced.bytes == bytes);
+        let probes = self.fdatasync.iter().filter(|synced| synced.probe == probe);
         summary::Spread::of(probes.map(figure)).map(|spread| spread.median)
     }
 

@@ -240,7 +240,8 @@ fn split(
             contents,
         })
     };
-    let left = jobs.len();
+    // Nearly always all are told the same. If not, stretches are mostly short.
+    let mut room = jobs.len();
     for job in jobs {
         let settings = job_settings(&job, &of.settings, now);
         match &mut stretch {
@@ -250,10 +251,11 @@ fn split(
             }
             _ => {
                 added.extend(close(stretch.take(), &mut next));
-                let mut sizes = Vec::with_capacity(left);
+                let mut sizes = Vec::with_capacity(room);
                 sizes.push(job.content.size());
-                let mut contents = Vec::with_capacity(left);
+                let mut contents = Vec::with_capacity(room);
                 contents.push(job.content);
+                room = 0;
                 stretch = Some((settings, sizes, contents));
             }
         }
