@@ -187,6 +187,10 @@ pub enum Command {
     RestateLedger {
         /// Where to go on; 0 at first.
         from: usize,
+        /// Request ids are restated whose last `Transition::PutRemembered` is one of the
+        /// first so many that this engine has restored or written. The others are in
+        /// records that stay.
+        puts_before: u64,
     },
 }
 

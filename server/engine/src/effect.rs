@@ -46,6 +46,8 @@ pub enum Effect {
     LedgerRestated {
         /// Where to go on; `None`: done.
         next: Option<usize>,
+        /// As in `Command::RestateLedger`.
+        puts_before: u64,
     },
 }
 

@@ -270,10 +270,11 @@ impl Committer {
             Effect::SessionExpired { session } => {
                 self.outboxes.event(session, SessionEvent::Expired);
             }
-            Effect::LedgerRestated { next: Some(from) } => {
-                self.compaction_command(Command::RestateLedger { from });
-            }
-            Effect::LedgerRestated { next: None } => {}
+            Effect::LedgerRestated {
+                next: Some(from),
+                puts_before,
+            } => self.compaction_command(Command::RestateLedger { from, puts_before }),
+            Effect::LedgerRestated { next: None, .. } => {}
         }
     }
 
@@ -293,8 +294,9 @@ impl Committer {
                 self.report(report);
             }
             Compaction::RestateJobs(jobs) => self.compaction_command(Command::RestateJobs { jobs }),
-            Compaction::RestateLedger => {
-                self.compaction_command(Command::RestateLedger { from: 0 });
+            Compaction::RestateLedger { puts_before } => {
+                let from = 0;
+                self.compaction_command(Command::RestateLedger { from, puts_before });
             }
         }
         Ok(())

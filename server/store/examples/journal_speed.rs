@@ -50,7 +50,7 @@ fn run(dir: &std::path::Path, jobs: u32) -> Result<f64, Box<dyn Error>> {
         };
         position = journal.commit(loaded.epoch, position, batch)?.next;
         first += u64::from(jobs);
-        if journal.compact()? == Compaction::RestateLedger {
+        if let Compaction::RestateLedger { .. } = journal.compact()? {
             let ledger = Transition::CountersRestated {
                 next_job: JobSeq(first),
                 next_lease: LeaseNumber(first),

@@ -331,7 +331,10 @@ impl Memory {
         }
         if self.ledger == self.oldest {
             self.ledger_asked = Some(head);
-            return Compaction::RestateLedger;
+            // All of them: a count for each segment would save nothing here.
+            return Compaction::RestateLedger {
+                puts_before: u64::MAX,
+            };
         }
         self.segments.pop_front();
         self.oldest += 1;

@@ -132,9 +132,13 @@ pub enum Compaction {
     /// (`Command::RestateJobs`), commit, and call again. At most 4000 jobs
     /// and a mebibyte of content, unless a single one is larger.
     RestateJobs(Vec<JobSeq>),
-    /// Restate the ledger (`Command::RestateLedger`), commit up to and including
+    /// Restate the ledger (`Command::RestateLedger`) with this count of remembered Puts,
+    /// those of `load` included; commit up to and including
     /// `Transition::CountersRestated`, and call again.
-    RestateLedger,
+    RestateLedger {
+        /// How many are in the oldest segment and before it.
+        puts_before: u64,
+    },
     /// A segment was removed; there may be more to do.
     Removed(Report),
 }

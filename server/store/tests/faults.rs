@@ -86,7 +86,7 @@ fn any_one_fails(fault: Fault) {
         trial.check_contents(&mut journal).unwrap();
         // What this start found counts, even if it was never acknowledged before: a
         // sync that failed once must not be what makes it durable.
-        let more = trial.model().restate_ledger();
+        let more = trial.model().restate_ledger(|_| true);
         trial.commit_all(&mut journal, more).unwrap();
         for seed in n..n + 4 {
             let (survivor, mut trial) = (disk.fork(), trial.clone());
@@ -220,7 +220,7 @@ fn a_server_starts_on_a_full_disk() {
     disk.crash(3);
     let mut journal = loaded(&mut trial, &disk);
     trial.check_contents(&mut journal).unwrap();
-    let ledger = trial.model().restate_ledger();
+    let ledger = trial.model().restate_ledger(|_| true);
     let committed = trial.commit_all(&mut journal, ledger).unwrap();
     assert_eq!(committed.report.space, Space::Reserve);
 }
@@ -231,7 +231,7 @@ fn even_the_reserve_used_up_loses_nothing() {
     let (mut journal, _) = filled(&mut trial, &disk);
     let mut commits = 0;
     let full = loop {
-        let ledger = trial.model().restate_ledger();
+        let ledger = trial.model().restate_ledger(|_| true);
         match trial.commit_all(&mut journal, ledger) {
             Ok(_) => commits += 1,
             Err(error) => break error.to_string(),

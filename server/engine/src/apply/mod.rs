@@ -106,7 +106,7 @@ impl Turn<'_> {
             Command::Tick { random: _ } => self.tick(),
             Command::ClockMoved { by } => self.clock_moved(by),
             Command::RestateJobs { jobs } => self.restate_jobs(jobs),
-            Command::RestateLedger { from } => self.restate_ledger(from),
+            Command::RestateLedger { from, puts_before } => self.restate_ledger(from, puts_before),
         }
     }
 

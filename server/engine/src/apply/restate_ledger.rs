@@ -13,19 +13,20 @@ use crate::turn::Turn;
 const ENTRIES_MAX: usize = 4000;
 
 impl Turn<'_> {
-    pub(super) fn restate_ledger(&mut self, from: usize) {
+    pub(super) fn restate_ledger(&mut self, from: usize, puts_before: u64) {
         let place = u64::try_from(from >> 1).unwrap_or(u64::MAX);
         let next = if from & 1 == 0 {
             self.restate_queues(place)
         } else {
-            self.restate_puts(JobSeq(place))
+            self.restate_puts(JobSeq(place), puts_before)
         };
         if next.is_none() {
             // The last: with it the store knows that the ledger is whole.
             let counters = self.state.restate_counters();
             self.emit(counters);
         }
-        self.out.effects.push(Effect::LedgerRestated { next });
+        let restated = Effect::LedgerRestated { next, puts_before };
+        self.out.effects.push(restated);
     }
 
     fn restate_queues(&mut self, from: u64) -> Option<usize> {
@@ -51,8 +52,8 @@ impl Turn<'_> {
         }
     }
 
-    fn restate_puts(&mut self, from: JobSeq) -> Option<usize> {
-        let mut left = self.state.remembered.from(from);
+    fn restate_puts(&mut self, from: JobSeq, puts_before: u64) -> Option<usize> {
+        let mut left = self.state.remembered.written_before(puts_before, from);
         let part: Vec<_> = left
             .by_ref()
             .take(ENTRIES_MAX)
@@ -87,12 +88,19 @@ mod tests {
     use crate::transition::Transition;
 
     /// Restates the whole ledger, with something else between two parts.
-    fn restate(desk: &mut Desk, mut between: impl FnMut(&mut Desk)) -> Vec<Transition> {
+    fn restate(
+        desk: &mut Desk,
+        puts_before: u64,
+        mut between: impl FnMut(&mut Desk),
+    ) -> Vec<Transition> {
         let written = desk.journal.len();
         let mut from = Some(0);
         while let Some(at) = from {
-            desk.apply(Command::RestateLedger { from: at });
-            let Some(Effect::LedgerRestated { next }) = desk.effects.pop() else {
+            desk.apply(Command::RestateLedger {
+                from: at,
+                puts_before,
+            });
+            let Some(Effect::LedgerRestated { next, .. }) = desk.effects.pop() else {
                 panic!("not restated");
             };
             from = next;
@@ -107,7 +115,7 @@ mod tests {
         let mut put = desk.put_command("q", vec![job("a")]);
         put.request_id = Some(RequestId(8));
         desk.send_put(put);
-        let restated = restate(&mut desk, |_| {});
+        let restated = restate(&mut desk, 1, |_| {});
         assert!(matches!(
             &restated[..],
             [
@@ -117,6 +125,36 @@ mod tests {
                 Transition::CountersRestated { .. }
             ]
         ));
+    }
+
+    #[test]
+    fn request_ids_are_restated_once_for_each_record_that_goes() {
+        let mut desk = Desk::new();
+        let put = |desk: &mut Desk, id| {
+            let mut put = desk.put_command("q", vec![job("a")]);
+            put.request_id = Some(RequestId(id));
+            desk.send_put(put);
+        };
+        let ids = |restated: &[Transition]| -> Vec<u128> {
+            let id = |it: &Transition| match it {
+                Transition::PutRemembered { request_id, .. } => Some(request_id.0),
+                _ => None,
+            };
+            restated.iter().filter_map(id).collect()
+        };
+        (1..=3).for_each(|id| put(&mut desk, id));
+        assert_eq!(ids(&restate(&mut desk, 2, |_| {})), [1, 2]);
+        // Their records are the fourth and the fifth now.
+        assert_eq!(ids(&restate(&mut desk, 3, |_| {})), [3]);
+        assert_eq!(ids(&restate(&mut desk, 4, |_| {})), [1]);
+        // What is put between two parts is in a record that stays.
+        let mut once = Some(4);
+        let restated = restate(&mut desk, 7, |desk| {
+            if let Some(id) = once.take() {
+                put(desk, id);
+            }
+        });
+        assert_eq!(ids(&restated), [4, 1, 2, 3], "put, then restated");
     }
 
     #[test]
@@ -135,7 +173,7 @@ mod tests {
             .unwrap();
         }
         let mut victims = queues[..10].iter();
-        let restated = restate(&mut desk, |desk| {
+        let restated = restate(&mut desk, 0, |desk| {
             if let Some(queue) = victims.next().cloned() {
                 desk.ask(|ticket| Command::DeleteQueue { ticket, queue })
                     .unwrap();

@@ -27,6 +27,7 @@ impl Runner {
         assert_eq!(engine.identity().unwrap().1, [9; 16]);
         self.journal.append(&mut out.transitions);
         self.engine = engine;
+        self.puts_dropped = 0;
         self.model.restart(down);
     }
 
@@ -35,18 +36,25 @@ impl Runner {
     pub fn trim(&mut self, part: u8) {
         let cut = self.journal.len() * usize::from(part) / 256;
         let jobs = self.homes_before(cut);
+        let is_put = |it: &&Transition| matches!(it, Transition::PutRemembered { .. });
+        let puts = self.journal.iter().take(cut).filter(is_put).count();
+        let puts_before = self.puts_dropped + puts as u64;
         let effects = self.apply(Command::RestateJobs { jobs });
         assert_eq!(effects, []);
         let mut from = Some(0);
         while let Some(at) = from {
-            let effects = self.apply(Command::RestateLedger { from: at });
-            let [Effect::LedgerRestated { next }] = effects[..] else {
+            let effects = self.apply(Command::RestateLedger {
+                from: at,
+                puts_before,
+            });
+            let [Effect::LedgerRestated { next, .. }] = effects[..] else {
                 panic!("{effects:?}");
             };
             from = next;
         }
         self.compare();
         self.journal.drain(..cut);
+        self.puts_dropped = puts_before;
         self.trimmed |= cut > 0;
         // Verdicts are not restated: those in the dropped part are forgotten.
         self.model.verdicts = self.verdicts_in_journal();

@@ -21,6 +21,8 @@ pub struct Runner {
     pub model: Reference,
     /// What a store would hold; `trimmed`: its beginning is gone.
     pub journal: Vec<Transition>,
+    /// How many remembered Puts were dropped from it since the engine started.
+    pub puts_dropped: u64,
     pub trimmed: bool,
     pub tickets: u64,
     pub sessions: u64,
@@ -70,6 +72,7 @@ impl Runner {
             engine,
             model: Reference::new(config(), tag, now),
             journal: out.transitions,
+            puts_dropped: 0,
             trimmed: false,
             tickets: 0,
             sessions: 0,

@@ -279,11 +279,13 @@ impl Model {
         transitions
     }
 
-    /// Everything that is not a job.
+    /// Everything that is not a job, with the Puts that are `wanted`.
     #[must_use]
-    pub fn restate_ledger(&self) -> Vec<Transition> {
+    pub fn restate_ledger(&self, wanted: impl Fn(RequestId) -> bool) -> Vec<Transition> {
         let parts = self.namespace.iter().chain(self.queues.values());
-        let mut transitions: Vec<Transition> = parts.chain(self.puts.values()).cloned().collect();
+        let puts = self.puts.iter().filter(|(id, _)| wanted(**id));
+        let parts = parts.chain(puts.map(|(_, put)| put));
+        let mut transitions: Vec<Transition> = parts.cloned().collect();
         transitions.push(Transition::CountersRestated {
             next_job: JobSeq(self.next_job),
             next_lease: LeaseNumber(self.next_lease),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use leaseq_engine::id::JobSeq;
+use leaseq_engine::id::{JobSeq, RequestId};
 use leaseq_engine::transition::{Content, End, Transition};
 
 use super::model::Model;
@@ -23,7 +23,27 @@ pub struct Trial {
     acknowledged: usize,
     model: Model,
     contents: Contents,
+    puts: Puts,
     epoch: Epoch,
+}
+
+/// Which remembered Put was the how manieth to be read or committed last, as an engine
+/// counts them.
+#[derive(Clone, Debug, Default)]
+struct Puts {
+    count: u64,
+    written: BTreeMap<RequestId, u64>,
+}
+
+impl Puts {
+    fn take_in(&mut self, batch: &Batch) {
+        for transition in &batch.transitions {
+            if let Transition::PutRemembered { request_id, .. } = transition {
+                self.written.insert(*request_id, self.count);
+                self.count += 1;
+            }
+        }
+    }
 }
 
 /// Which contents a store must have.
@@ -86,10 +106,12 @@ impl Trial {
     pub fn load(&mut self, store: &mut dyn Store) -> Result<Loaded, StoreError> {
         let mut replayed = Model::default();
         let mut found: Vec<Batch> = Vec::new();
+        self.puts = Puts::default();
         let loaded = store.load(&mut |batch, trimmed| {
             for transition in &batch.transitions {
                 replayed.apply(transition, trimmed)?;
             }
+            self.puts.take_in(&batch);
             found.push(batch);
             Ok(())
         })?;
@@ -141,6 +163,7 @@ impl Trial {
     ) -> Result<Committed, CommitError> {
         let at = self.next();
         take_in(&mut self.model, &mut self.contents, &batch);
+        self.puts.take_in(&batch);
         self.batches.push(batch.clone());
         self.epochs.push(self.epoch);
         let committed = store.commit(self.epoch, at, batch)?;
@@ -191,9 +214,11 @@ impl Trial {
                     let transitions = self.model.restate_jobs(&jobs);
                     self.commit_all(store, transitions)?;
                 }
-                Compaction::RestateLedger => {
+                Compaction::RestateLedger { puts_before } => {
                     // In two parts, as a large one comes.
-                    let mut first = self.model.restate_ledger();
+                    let last = |id| self.puts.written.get(&id);
+                    let wanted = |id| last(id).is_some_and(|last| *last < puts_before);
+                    let mut first = self.model.restate_ledger(wanted);
                     let second = first.split_off(first.len() / 2);
                     self.commit_all(store, first)?;
                     self.commit_all(store, second)?;

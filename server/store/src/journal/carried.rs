@@ -104,6 +104,12 @@ pub(super) fn carried(transition: &Transition) -> Carried<'_> {
     }
 }
 
+/// How many of these transitions remember a Put.
+pub(super) fn remembered_puts(transitions: &[Transition]) -> u64 {
+    let is_put = |it: &&Transition| matches!(it, Transition::PutRemembered { .. });
+    u64::try_from(transitions.iter().filter(is_put).count()).unwrap_or(u64::MAX)
+}
+
 /// Brings the index up to date with `transition`, whose contents begin at `at` of
 /// the frame. Gives where they end; `None` if that is too far for any frame.
 pub(super) fn note(

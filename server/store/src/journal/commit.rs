@@ -8,7 +8,7 @@ use leaseq_engine::transition::{Content, Transition};
 
 use super::Journal;
 use super::buffer::{Draft, FrameBuffer};
-use super::carried::{Carried, carried, note};
+use super::carried::{Carried, carried, note, remembered_puts};
 use super::frame::{Header, Kind, TERMINATOR_BYTES};
 use super::index::count_of;
 use super::segment::{self, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader};
@@ -40,6 +40,9 @@ impl<D: Disk> Journal<D> {
                 .try_for_each(|it| journal.add_contents(it, frame))
         })?;
         self.next = Position(self.next.0 + 1);
+        if let Some(last) = self.segments.back_mut() {
+            last.puts += remembered_puts(&batch.transitions);
+        }
         let started = Instant::now();
         self.make_durable()?;
         let sync_time = started.elapsed();
@@ -204,6 +207,7 @@ impl<D: Disk> Journal<D> {
             end,
             len,
             salt: header.salt,
+            puts: self.segments.back().map_or(0, |last| last.puts),
         });
         Ok(())
     }

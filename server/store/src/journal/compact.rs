@@ -68,7 +68,8 @@ impl<D: Disk> Journal<D> {
     pub(super) fn compaction_step(&mut self) -> Result<Compaction, StoreError> {
         self.forget_ended();
         self.set_space_aside()?;
-        let Some(oldest) = self.segments.front().map(|segment| segment.number) else {
+        let front = self.segments.front();
+        let Some((oldest, puts_before)) = front.map(|oldest| (oldest.number, oldest.puts)) else {
             return Err(StoreError::Failed);
         };
         if self.segments.len() > 1 && oldest <= self.compaction.trimmed {
@@ -84,7 +85,7 @@ impl<D: Disk> Journal<D> {
         match self.compaction.ledger {
             Ledger::Old => {
                 self.compaction.ledger = Ledger::Asked;
-                Ok(Compaction::RestateLedger)
+                Ok(Compaction::RestateLedger { puts_before })
             }
             Ledger::Asked => Ok(Compaction::Idle(self.report())),
             Ledger::Restated => {

@@ -8,7 +8,7 @@ use leaseq_engine::time::Time;
 use leaseq_engine::transition::Transition;
 
 use super::Journal;
-use super::carried::note;
+use super::carried::{note, remembered_puts};
 use super::frame::Kind;
 use super::open::{Opened, open_segments};
 use super::scan::{Before, End, Frame, Scanned, scan};
@@ -33,6 +33,8 @@ pub(super) struct Progress {
     trimmed: u64,
     /// Batches read so far.
     batches: u64,
+    /// Remembered Puts read so far.
+    puts: u64,
     /// The frames of the last segment that no later one knows to be synced: the
     /// position and the place of each.
     unsure: VecDeque<(Position, u64)>,
@@ -50,6 +52,7 @@ impl Progress {
             trim_awaited: oldest.checked_sub(1).filter(|before| *before > 0),
             trimmed: 0,
             batches: 0,
+            puts: 0,
             unsure: VecDeque::new(),
         }
     }
@@ -199,6 +202,7 @@ impl<D: Disk> Journal<D> {
             end: scanned.at,
             len,
             salt: header.salt,
+            puts: progress.puts,
         });
         match scanned.end {
             End::Clean => Ok(scanned),
@@ -247,6 +251,7 @@ impl<D: Disk> Journal<D> {
                 progress.batches += 1;
                 let transitions = decode(frame.meta)?;
                 self.note_all(segment, frame.at, &transitions)?;
+                progress.puts += remembered_puts(&transitions);
                 let batch = Batch {
                     time: header.time,
                     transitions,

@@ -114,6 +114,8 @@ pub(super) struct Segment<F> {
     pub(super) len: u64,
     /// Where the checksums of its frames start from.
     pub(super) salt: u32,
+    /// How many Puts were remembered up to its end, since what this process has read.
+    pub(super) puts: u64,
 }
 
 #[cfg(test)]
