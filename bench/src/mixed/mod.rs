@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use leaseq_client::{Client, WaitUntil};
+use leaseq_client::{Client, JobState, WaitUntil};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -47,6 +47,9 @@ pub(crate) struct MixedArgs {
     /// Bytes of a payload
     #[arg(long, default_value = "128")]
     payload: usize,
+    /// Purge dead jobs every second, as somebody would who looks after them; without, they pile up
+    #[arg(long)]
+    purge: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -58,6 +61,7 @@ impl MixedArgs {
             duration: Duration::from_secs(300),
             window: Duration::from_secs(10),
             pairs: 8,
+            purge: false,
             payload: 128,
             common,
         }
@@ -106,6 +110,7 @@ pub(crate) async fn run(args: MixedArgs) -> Result<()> {
     let watching = windows.watch(&server, &shared.tally, args.window, args.duration);
     tokio::select! {
         () = watching => {}
+        failure = purge(client(&addr)?, args.purge) => return Err(failure),
         failure = first_end(&mut masters) => return Err(failure),
         failure = first_end(&mut workers) => return Err(failure),
     }
@@ -126,6 +131,22 @@ async fn first_end(crew: &mut Crew) -> Failure {
         Some(Ok(Err(error))) => Failure::from(error),
         Some(Err(panic)) => Failure::from(panic),
         Some(Ok(Ok(()))) | None => Failure::new("a part of the load ended too soon"),
+    }
+}
+
+/// Purges dead jobs as long as it is polled; never ends if it is not `wanted`.
+async fn purge(client: Client, wanted: bool) -> Failure {
+    if !wanted {
+        return std::future::pending().await;
+    }
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        match client.purge_jobs(QUEUE, Some(JobState::Dead), true).await {
+            // Or nobody has put anything yet.
+            Ok(_) | Err(leaseq_client::Error::QueueNotFound { .. }) => {}
+            Err(error) => return Failure::from(error),
+        }
     }
 }
 
