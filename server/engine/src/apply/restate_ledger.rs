@@ -136,9 +136,12 @@ mod tests {
             desk.send_put(put);
         };
         let ids = |restated: &[Transition]| -> Vec<u128> {
-            let id = |it: &Transition| match it {
-                Transition::PutRemembered { request_id, .. } => Some(request_id.0),
-                _ => None,
+            let id = |it: &Transition| {
+                if let Transition::PutRemembered { request_id, .. } = it {
+                    Some(request_id.0)
+                } else {
+                    None
+                }
             };
             restated.iter().filter_map(id).collect()
         };
