@@ -185,6 +185,21 @@ mod tests {
         assert_eq!(table.iter().count(), 19_998);
     }
 
+    #[test]
+    fn a_crowd_that_has_gone_leaves_its_memory() {
+        let mut table = JobTable::default();
+        let most = |table: &JobTable<()>| table.parts.iter().map(HashMap::capacity).max();
+        (0..300_000).for_each(|n| table.insert(JobSeq(n), ()));
+        for n in 9..300_000 {
+            table.remove(JobSeq(n));
+        }
+        let kept = Some(KEPT_BY_PART * 2);
+        assert!(most(&table) > kept, "{:?}", most(&table));
+        (0..PARTS).for_each(|_| table.give_memory_back());
+        assert!(most(&table) < kept, "{:?}", most(&table));
+        assert_eq!(table.iter().count(), 9);
+    }
+
     /// What one insertion may have to move: a small part, at a time of its own.
     #[test]
     fn no_large_part_of_a_table_grows_at_once() {
