@@ -105,7 +105,7 @@ impl Report {
             ("segments", findings.segments.len().to_string()),
             ("batches", output::grouped(self.batches())),
             ("on disk", output::bytes(disk_bytes)),
-            ("live contents", output::bytes(findings.live_bytes)),
+            ("live jobs", output::bytes(findings.live_bytes)),
             ("starts", output::grouped(findings.starts)),
             ("last batch", last_batch(findings.last_time)),
         ]))?;

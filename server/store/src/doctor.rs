@@ -22,7 +22,7 @@ pub struct Findings {
     pub starts: u64,
     /// The time of the last batch.
     pub last_time: Time,
-    /// Bytes of what the live jobs carry.
+    /// Bytes of the live jobs: what they carry, and their records.
     pub live_bytes: u64,
 }
 

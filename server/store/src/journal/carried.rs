@@ -110,23 +110,22 @@ pub(super) fn remembered_puts(transitions: &[Transition]) -> u64 {
     u64::try_from(transitions.iter().filter(is_put).count()).unwrap_or(u64::MAX)
 }
 
-/// Brings the index up to date with `transition`, whose contents begin at `at` of
-/// the frame. Gives where they end; `None` if that is too far for any frame.
+/// Brings the index up to date with `transition`, whose contents begin at `place`, and
+/// whose record has so many bytes. Gives where they end; `None` if that is too far for
+/// any frame.
 pub(super) fn note(
     index: &mut Index,
     ended: &mut Vec<(JobSeq, u64)>,
     transition: &Transition,
-    segment: u32,
-    frame: u32,
-    at: u32,
+    place: Place,
+    record: u32,
 ) -> Option<u32> {
-    let place = Place { segment, frame, at };
     let carried = carried(transition);
-    let end = at.checked_add(u32::try_from(carried.bytes()).ok()?)?;
+    let end = place.at.checked_add(u32::try_from(carried.bytes()).ok()?)?;
     match carried {
         Carried::Nothing => {}
         Carried::Added { first, sizes, .. } | Carried::Copied { first, sizes } => {
-            index.put(first, &sizes, place);
+            index.put(first, &sizes, place, record);
         }
         Carried::Result { job, size, .. } => index.replace(job, size, place),
         Carried::Ended => add_ended(transition, ended),

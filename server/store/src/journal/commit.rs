@@ -10,7 +10,7 @@ use super::Journal;
 use super::buffer::{Draft, FrameBuffer};
 use super::carried::{Carried, carried, note, remembered_puts};
 use super::frame::{Header, Kind, TERMINATOR_BYTES};
-use super::index::count_of;
+use super::index::{Place, count_of};
 use super::segment::{self, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader};
 use super::sync::SyncPolicy;
 use crate::disk::{Disk, DiskFile};
@@ -23,8 +23,11 @@ impl<D: Disk> Journal<D> {
         self.forget_ended();
         let mut meta = Vec::with_capacity(64 * batch.transitions.len());
         let mut contents_len = 0;
+        let mut records = Vec::with_capacity(batch.transitions.len());
         for transition in &batch.transitions {
+            let at = meta.len();
             record::encode(transition, &mut meta);
+            records.push(u32::try_from(meta.len() - at).unwrap_or(u32::MAX));
             contents_len += carried(transition).bytes();
         }
         let draft = Draft {
@@ -34,10 +37,8 @@ impl<D: Disk> Journal<D> {
             contents_len,
         };
         let written = self.write_frame(&draft, |journal, frame| {
-            batch
-                .transitions
-                .iter()
-                .try_for_each(|it| journal.add_contents(it, frame))
+            let mut with_records = batch.transitions.iter().zip(records);
+            with_records.try_for_each(|(it, record)| journal.add_contents(it, record, frame))
         })?;
         self.next = Position(self.next.0 + 1);
         if let Some(last) = self.segments.back_mut() {
@@ -212,10 +213,12 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    /// Adds what a transition brings or copies to the frame, and to the index.
+    /// Adds what a transition, of so many bytes, brings or copies to the frame, and to the
+    /// index.
     fn add_contents(
         &mut self,
         transition: &Transition,
+        record: u32,
         frame: &mut FrameBuffer,
     ) -> Result<(), StoreError> {
         let at = frame.contents_len();
@@ -252,14 +255,12 @@ impl<D: Disk> Journal<D> {
                 }
             }
         }
-        let noted = note(
-            &mut self.index,
-            &mut self.ended,
-            transition,
-            frame.segment,
-            frame.at,
+        let place = Place {
+            segment: frame.segment,
+            frame: frame.at,
             at,
-        );
+        };
+        let noted = note(&mut self.index, &mut self.ended, transition, place, record);
         let right = noted.is_some_and(|end| end == frame.contents_len());
         if right {
             Ok(())

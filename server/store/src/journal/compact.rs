@@ -30,6 +30,11 @@ const STEP: ListLimits = ListLimits {
 /// bytes: small journals are never compacted for nothing.
 const GARBAGE_SEGMENTS: u64 = 2;
 
+/// A segment of which at most one part in so many is alive goes when there is garbage of
+/// `GARBAGE_SEGMENTS`, however much is alive elsewhere: one job that stays would keep all
+/// that was done after it, and what is written would go to new space instead of used.
+const FEW_ALIVE: u64 = 32;
+
 /// When there was no room for a spare, it is looked for this often.
 const SPARE_RETRY: Duration = Duration::from_secs(1);
 
@@ -79,7 +84,7 @@ impl<D: Disk> Journal<D> {
         if !self.compaction.begun {
             return Ok(Compaction::Idle(self.report()));
         }
-        if self.index.at_home(Self::home(oldest)) > 0 {
+        if self.index.at_home(Self::home(oldest)).jobs > 0 {
             return Ok(self.next_jobs(oldest));
         }
         match self.compaction.ledger {
@@ -146,14 +151,17 @@ impl<D: Disk> Journal<D> {
 
     /// Whether emptying the oldest segment gives back more than it costs.
     fn is_worthwhile(&self, oldest: u64) -> bool {
-        if self.index.at_home(Self::home(oldest)) == 0 {
+        let at_home = self.index.at_home(Self::home(oldest));
+        if at_home.jobs == 0 {
             return true;
         }
         let used: u64 = self.segments.iter().map(|segment| segment.end).sum();
         let live = self.index.live_bytes();
         let segment = self.options.segment_bytes;
         if self.spare.is_some() {
-            return used > 2 * live + GARBAGE_SEGMENTS * segment;
+            let few = at_home.bytes <= segment / FEW_ALIVE;
+            let wanted = if few { live } else { 2 * live };
+            return used > wanted + GARBAGE_SEGMENTS * segment;
         }
         // Down to the reserve: any garbage counts, but there must be room to write
         // what is live.

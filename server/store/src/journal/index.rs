@@ -49,6 +49,17 @@ struct Run {
     home: u32,
     place: Place,
     layout: Layout,
+    /// Bytes for each job of the record that the run came with: a job that is written
+    /// again takes them once more.
+    record: u32,
+}
+
+/// Live jobs, and what to write them again would take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Load {
+    pub(super) jobs: u64,
+    /// Of contents and records.
+    pub(super) bytes: u64,
 }
 
 /// The index.
@@ -57,7 +68,7 @@ pub(super) struct Index {
     /// By the first job; runs do not overlap.
     runs: BTreeMap<u64, Run>,
     /// Live jobs by home.
-    homes: BTreeMap<u32, u64>,
+    homes: BTreeMap<u32, Load>,
     live_bytes: u64,
 }
 
@@ -146,6 +157,7 @@ impl Run {
                 ..self.place
             },
             layout: self.layout.slice(from, to),
+            record: self.record,
         }
     }
 
@@ -153,11 +165,11 @@ impl Run {
     fn live_bytes(&self, from: u32, to: u32) -> u64 {
         match &self.layout {
             Layout::Uniform(len) if self.live.live() == self.count => {
-                u64::from(to - from) * u64::from(*len)
+                u64::from(to - from) * u64::from(len + self.record)
             }
             Layout::Uniform(_) | Layout::Each(_) => (from..to)
                 .filter(|n| self.live.contains(*n))
-                .map(|n| u64::from(self.blob(n).len))
+                .map(|n| u64::from(self.blob(n).len + self.record))
                 .sum(),
         }
     }
@@ -183,12 +195,13 @@ impl Index {
         })
     }
 
-    /// New jobs, or jobs written again: then they leave the place they had.
-    pub(super) fn put(&mut self, first: JobSeq, sizes: &Sizes, place: Place) {
+    /// New jobs, or jobs written again: then they leave the place they had. `record`: the
+    /// bytes of the transition that says so.
+    pub(super) fn put(&mut self, first: JobSeq, sizes: &Sizes, place: Place, record: u32) {
         let count = count_of(sizes);
-        if count == 0 {
+        let Some(record) = record.checked_div(count) else {
             return;
-        }
+        };
         self.clear(first.0, first.0 + u64::from(count));
         let run = Run {
             count,
@@ -196,9 +209,12 @@ impl Index {
             home: place.segment,
             place,
             layout: Layout::of(sizes),
+            record,
         };
-        self.live_bytes += bytes_of(sizes);
-        *self.homes.entry(run.home).or_default() += u64::from(count);
+        let jobs = u64::from(count);
+        let bytes = bytes_of(sizes) + jobs * u64::from(record);
+        self.live_bytes += bytes;
+        self.enter_home(run.home, Load { jobs, bytes });
         self.runs.insert(first.0, run);
     }
 
@@ -208,18 +224,17 @@ impl Index {
         if self.locate(job).is_none() {
             return;
         }
-        let home = self
-            .runs
-            .range(..=job.0)
-            .next_back()
-            .map_or(place.segment, |(_, run)| run.home);
-        self.put(job, &Sizes::Uniform { count: 1, size }, place);
+        let run = self.runs.range(..=job.0).next_back();
+        let (home, record) = run.map_or((place.segment, 0), |(_, run)| (run.home, run.record));
+        self.put(job, &Sizes::Uniform { count: 1, size }, place, record);
         // `put` made the segment of the content its home.
         if let Some(run) = self.runs.get_mut(&job.0) {
             run.home = home;
+            let bytes = run.live_bytes(0, 1);
+            let one = Load { jobs: 1, bytes };
+            self.leave_home(place.segment, one);
+            self.enter_home(home, one);
         }
-        self.leave_home(place.segment, 1);
-        *self.homes.entry(home).or_default() += 1;
     }
 
     /// The `count` jobs from `first` on have ended, as far as they are known.
@@ -250,13 +265,14 @@ impl Index {
         let upto = end.min(start + u64::from(run.count));
         let offset = |seq: u64| u32::try_from(seq - start).unwrap_or(u32::MAX);
         let (from, to) = (offset(at), offset(upto));
-        self.live_bytes -= run.live_bytes(from, to);
-        let removed = u64::from(run.live.remove(from, to));
+        let bytes = run.live_bytes(from, to);
+        let jobs = u64::from(run.live.remove(from, to));
         let home = run.home;
         if run.live.live() == 0 {
             self.runs.remove(&start);
         }
-        self.leave_home(home, removed);
+        self.live_bytes -= bytes;
+        self.leave_home(home, Load { jobs, bytes });
         upto
     }
 
@@ -286,21 +302,28 @@ impl Index {
         }
     }
 
-    fn leave_home(&mut self, home: u32, count: u64) {
-        if let Some(jobs) = self.homes.get_mut(&home) {
-            *jobs = jobs.saturating_sub(count);
-            if *jobs == 0 {
+    fn enter_home(&mut self, home: u32, load: Load) {
+        let there = self.homes.entry(home).or_default();
+        there.jobs += load.jobs;
+        there.bytes += load.bytes;
+    }
+
+    fn leave_home(&mut self, home: u32, load: Load) {
+        if let Some(there) = self.homes.get_mut(&home) {
+            there.jobs = there.jobs.saturating_sub(load.jobs);
+            there.bytes = there.bytes.saturating_sub(load.bytes);
+            if there.jobs == 0 {
                 self.homes.remove(&home);
             }
         }
     }
 
-    /// How many live jobs are at home in this segment.
-    pub(super) fn at_home(&self, segment: u32) -> u64 {
-        self.homes.get(&segment).copied().unwrap_or(0)
+    /// The live jobs that are at home in this segment.
+    pub(super) fn at_home(&self, segment: u32) -> Load {
+        self.homes.get(&segment).copied().unwrap_or_default()
     }
 
-    /// Bytes of the contents of all live jobs.
+    /// What to write all live jobs again would take: bytes of contents and records.
     pub(super) fn live_bytes(&self) -> u64 {
         self.live_bytes
     }
@@ -405,15 +428,25 @@ mod tests {
         }
     }
 
-    /// The blobs of consecutive jobs, as a naive writer would lay them out.
-    fn lay(model: &mut BTreeMap<u64, (u32, Blob)>, first: u64, sizes: &[u32], place: Place) {
+    /// A job as a naive index has it.
+    #[derive(Clone, Copy)]
+    struct Known {
+        home: u32,
+        blob: Blob,
+        record: u32,
+    }
+
+    /// Consecutive jobs, as a naive writer would lay them out.
+    fn lay(model: &mut BTreeMap<u64, Known>, first: u64, sizes: &[u32], place: Place, record: u32) {
+        let record = record / (sizes.len() as u32).max(1);
         let mut at = place.at;
         for (job, size) in (first..).zip(sizes) {
             let blob = Blob {
                 place: Place { at, ..place },
                 len: size + BLOB_HEAD_BYTES,
             };
-            model.insert(job, (place.segment, blob));
+            let home = place.segment;
+            model.insert(job, Known { home, blob, record });
             at += blob.len;
         }
     }
@@ -422,14 +455,15 @@ mod tests {
         #[test]
         fn it_finds_what_a_map_of_every_job_finds(steps in prop::collection::vec(step(), 0..40)) {
             let mut index = Index::default();
-            let mut model: BTreeMap<u64, (u32, Blob)> = BTreeMap::new();
+            let mut model: BTreeMap<u64, Known> = BTreeMap::new();
             let mut next = 1;
             for (turn, step) in (1_u32..).zip(steps) {
                 let place = Place { segment: turn / 5, frame: turn * 1000, at: turn };
+                let record = turn * 7;
                 match step {
                     Step::Add { sizes } => {
-                        index.put(JobSeq(next), &sizes_of(&sizes), place);
-                        lay(&mut model, next, &sizes, place);
+                        index.put(JobSeq(next), &sizes_of(&sizes), place, record);
+                        lay(&mut model, next, &sizes, place, record);
                         next += sizes.len() as u64;
                     }
                     Step::Again { from, sizes_from, count } => {
@@ -437,13 +471,13 @@ mod tests {
                         let live = (from..).take_while(|job| model.contains_key(job));
                         let count = live.take(count as usize).count() as u32;
                         let sizes: Vec<u32> = (0..count).map(|n| sizes_from + n % 3).collect();
-                        index.put(JobSeq(from), &sizes_of(&sizes), place);
-                        lay(&mut model, from, &sizes, place);
+                        index.put(JobSeq(from), &sizes_of(&sizes), place, record);
+                        lay(&mut model, from, &sizes, place, record);
                     }
                     Step::Replace { job, size } => {
                         index.replace(JobSeq(job), size, place);
-                        if let Some((_, blob)) = model.get_mut(&job) {
-                            *blob = Blob { place, len: size + BLOB_HEAD_BYTES };
+                        if let Some(known) = model.get_mut(&job) {
+                            known.blob = Blob { place, len: size + BLOB_HEAD_BYTES };
                         }
                     }
                     Step::End { from, count } => {
@@ -453,18 +487,20 @@ mod tests {
                 }
             }
             for job in 0..next + 3 {
-                let expected = model.get(&job).map(|(_, blob)| *blob);
+                let expected = model.get(&job).map(|known| known.blob);
                 prop_assert_eq!(index.locate(JobSeq(job)), expected, "job {}", job);
             }
-            let bytes: u64 = model.values().map(|(_, blob)| u64::from(blob.len)).sum();
-            prop_assert_eq!(index.live_bytes(), bytes);
+            let bytes_of = |known: &Known| u64::from(known.blob.len + known.record);
+            prop_assert_eq!(index.live_bytes(), model.values().map(bytes_of).sum::<u64>());
             for segment in 0..10 {
                 let home: Vec<JobSeq> = model
                     .iter()
-                    .filter(|(_, (home, _))| *home == segment)
+                    .filter(|(_, known)| known.home == segment)
                     .map(|(job, _)| JobSeq(*job))
                     .collect();
-                prop_assert_eq!(index.at_home(segment), home.len() as u64);
+                let jobs = home.len() as u64;
+                let bytes = home.iter().map(|job| bytes_of(&model[&job.0])).sum();
+                prop_assert_eq!(index.at_home(segment), Load { jobs, bytes });
                 let limits = ListLimits { jobs_max: 7, bytes_max: 30, runs_max: 3 };
                 let mut listed = Vec::new();
                 let mut from = Some(JobSeq(0));

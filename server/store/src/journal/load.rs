@@ -10,6 +10,7 @@ use leaseq_engine::transition::Transition;
 use super::Journal;
 use super::carried::{note, remembered_puts};
 use super::frame::Kind;
+use super::index::Place;
 use super::open::{Opened, open_segments};
 use super::scan::{Before, End, Frame, Scanned, scan};
 use super::segment::{self, SPARE_NAME, Segment};
@@ -249,8 +250,7 @@ impl<D: Disk> Journal<D> {
             Kind::Batch => {
                 progress.last_time = progress.last_time.max(header.time);
                 progress.batches += 1;
-                let transitions = decode(frame.meta)?;
-                self.note_all(segment, frame.at, &transitions)?;
+                let transitions = self.read_transitions(segment, frame)?;
                 progress.puts += remembered_puts(&transitions);
                 let batch = Batch {
                     time: header.time,
@@ -261,30 +261,31 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Brings the index up to date with a batch that was read.
-    fn note_all(
+    /// The transitions of a batch; the index is up to date with them.
+    fn read_transitions(
         &mut self,
         segment: u64,
-        frame: u64,
-        transitions: &[Transition],
-    ) -> Result<(), FrameError> {
+        frame: &Frame<'_>,
+    ) -> Result<Vec<Transition>, FrameError> {
         let too_far = || FrameError::Bytes("a place beyond what a segment can hold".into());
-        let segment = u32::try_from(segment).map_err(|_| too_far())?;
-        let frame = u32::try_from(frame).map_err(|_| too_far())?;
-        let mut at = 0;
-        for transition in transitions {
-            let bytes = note(
-                &mut self.index,
-                &mut self.ended,
-                transition,
-                segment,
-                frame,
-                at,
-            );
-            at = bytes.ok_or_else(too_far)?;
+        let mut place = Place {
+            segment: u32::try_from(segment).map_err(|_| too_far())?,
+            frame: u32::try_from(frame.at).map_err(|_| too_far())?,
+            at: 0,
+        };
+        let mut reader = record::Reader::new(frame.meta);
+        let mut transitions = Vec::new();
+        while !reader.is_empty() {
+            let at = reader.offset();
+            let transition = record::decode(&mut reader);
+            let transition = transition.map_err(|error| FrameError::Bytes(error.to_string()))?;
+            let bytes = u32::try_from(reader.offset() - at).map_err(|_| too_far())?;
+            let end = note(&mut self.index, &mut self.ended, &transition, place, bytes);
+            place.at = end.ok_or_else(too_far)?;
+            transitions.push(transition);
         }
         self.forget_ended();
-        Ok(())
+        Ok(transitions)
     }
 
     /// Cuts what a kill or a power cut left at the end of the last segment, so that
@@ -345,17 +346,6 @@ impl<D: Disk> Journal<D> {
         }
         Ok(())
     }
-}
-
-/// The transitions in the meta of a batch.
-fn decode(meta: &[u8]) -> Result<Vec<Transition>, FrameError> {
-    let mut reader = record::Reader::new(meta);
-    let mut transitions = Vec::new();
-    while !reader.is_empty() {
-        let transition = record::decode(&mut reader);
-        transitions.push(transition.map_err(|error| FrameError::Bytes(error.to_string()))?);
-    }
-    Ok(transitions)
 }
 
 /// What is wrong with a frame.
