@@ -102,7 +102,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// What the engine may depend on: each of these is pure.
-const ENGINE_DEPENDENCIES: &[&str] = &["bytes", "rustc-hash", "thiserror"];
+const ENGINE_DEPENDENCIES: &[&str] = &["bytes", "indexmap", "rustc-hash", "thiserror"];
 
 pub(crate) fn check(files: &[SourceFile]) -> Vec<String> {
     let mut findings = Vec::new();
