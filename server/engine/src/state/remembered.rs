@@ -64,14 +64,14 @@ impl Remembered {
             self.forget(put.first);
         }
         let (place, before) = self.by_id.insert_full(id, Entry { put, written });
-        if let Some(before) = before {
-            if before.put.first == put.first {
-                // Restated: nearly all that comes here under load.
-                return;
+        // Restated, nearly all that comes here under load is in its place already.
+        let was = before.map(|before| before.put.first);
+        if was != Some(put.first) {
+            if let Some(was) = was {
+                self.in_order.remove(&was);
             }
-            self.in_order.remove(&before.put.first);
+            self.in_order.insert(put.first, place_of(place));
         }
-        self.in_order.insert(put.first, place_of(place));
         while let Some((oldest, _)) = self.in_order.first_key_value()
             && (self.in_order.len() > self.max || self.first_is_over(put.put_time))
         {
