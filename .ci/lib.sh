@@ -49,13 +49,20 @@ release_binary() {
     echo "$TARGET/release/leaseq"
 }
 
-# free_ports N: that many free loopback ports on one line.
+# free_ports N: that many free loopback ports on one line. Below 32768, where no system takes the
+# port of an outgoing connection from: one that asks again and again whether the server is there
+# could otherwise take the very port the server is about to listen on.
 free_ports() {
     python3 - "$1" <<'PY'
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in held:
-    s.bind(("127.0.0.1", 0))
+import random, socket, sys
+held = []
+while len(held) < int(sys.argv[1]):
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", random.randrange(10000, 32768)))
+        held.append(s)
+    except OSError:
+        pass
 print(*(s.getsockname()[1] for s in held))
 PY
 }

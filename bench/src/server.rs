@@ -2,6 +2,7 @@
 //! started again, and gone with all its children when it is dropped.
 
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ impl Place {
             dir: tempfile::Builder::new()
                 .prefix("leaseq-bench-")
                 .tempdir_in(base)?,
-            port: free_port()?,
+            port: free_port(),
         })
     }
 
@@ -190,10 +191,14 @@ fn send(pid: u32, signal: Signal) {
     }
 }
 
-/// A port on loopback that nobody listens on now.
-pub(crate) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.port())
+/// A port on loopback that nobody listens on now; below those that outgoing connections take, so
+/// that none has it when the server starts, or starts again.
+pub(crate) fn free_port() -> u16 {
+    let random = RandomState::new();
+    (0_u32..)
+        .map(|turn| 10_000 + (random.hash_one(turn) % 22_000) as u16)
+        .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+        .expect("an end only with a free one")
 }
 
 /// The numbers of a user, if we are root and can become it.

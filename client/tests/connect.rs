@@ -2,25 +2,22 @@
 
 mod support;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use leaseq_client::{Client, Error};
+use support::port::free_port;
 use support::{Proxy, TestServer, builder};
-use tokio::net::TcpListener;
 
 /// An address at which nothing listens.
-async fn nowhere() -> std::net::SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
+fn nowhere() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_yet_is_waited_for() {
     let server = TestServer::start().await;
-    let addr = nowhere().await;
+    let addr = nowhere();
     let client = builder(addr).wait_forever().build().unwrap();
     let put = tokio::spawn(client.put("jobs", "early").into_future());
     // The first attempt has been refused when a second client says so.
@@ -39,7 +36,7 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
 
 #[tokio::test]
 async fn failing_fast_says_where_and_why() {
-    let addr = nowhere().await;
+    let addr = nowhere();
     let error = builder(addr).fail_fast().connect().await.unwrap_err();
     let said = error.to_string();
     assert!(
@@ -51,7 +48,7 @@ async fn failing_fast_says_where_and_why() {
 
 #[tokio::test]
 async fn patience_has_an_end() {
-    let addr = nowhere().await;
+    let addr = nowhere();
     let client = builder(addr)
         .connect_timeout(Duration::from_millis(300))
         .build()

@@ -85,7 +85,7 @@ pub(crate) async fn run(args: MixedArgs) -> Result<()> {
     let mut report = Report::new(name, &leaseq);
     report.note_fdatasync(fdatasync::probe(&args.common.data).await?);
     let _lock = args.common.lock().await?;
-    let admin = format!("127.0.0.1:{}", free_port()?);
+    let admin = format!("127.0.0.1:{}", free_port());
     let flags = format!("--admin-listen {admin}");
     let server = leaseq.serve(&args.common.data, &flags).await?;
     let addr = server.place().addr();

@@ -36,8 +36,8 @@ impl Rabbit {
         Ok(Self {
             program,
             port,
-            epmd_port: free_port()?,
-            dist_port: free_port()?,
+            epmd_port: free_port(),
+            dist_port: free_port(),
             epmd: Mutex::new(None),
         })
     }

@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::rig::{Said, free_ports, leaseq};
+use crate::port::free_port;
+use crate::rig::{Said, leaseq};
 
 #[test]
 fn the_banner_says_where_it_is_and_the_verbs_need_no_key() {
     let dir = tempfile::TempDir::new().unwrap();
-    let [listen, admin] = free_ports().map(|port| format!("127.0.0.1:{port}"));
+    let [listen, admin] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
     let mut dev = leaseq(&[
         "dev",
         "-o",

@@ -1,7 +1,8 @@
 //! 0 ok, 1 error, 2 usage, 3 empty or timed out, 4 authentication, 5 unreachable; and that every
 //! error is a sentence with the next thing to type.
 
-use crate::rig::{AUTHKEY, Said, Server, free_ports, leaseq, run};
+use crate::port::free_port;
+use crate::rig::{AUTHKEY, Said, Server, leaseq, run};
 
 #[test]
 fn nothing_to_type_is_usage() {
@@ -18,8 +19,7 @@ fn nothing_to_type_is_usage() {
 
 #[test]
 fn no_server_is_5_and_says_where_and_what_next() {
-    let [port, _] = free_ports();
-    let addr = format!("127.0.0.1:{port}");
+    let addr = format!("127.0.0.1:{}", free_port());
     let said = run(&["get", "jobs", "--addr", &addr, "--connect-timeout", "300ms"]).ends(5);
     assert!(said.stderr.contains(&addr), "{said:?}");
     assert!(said.stderr.contains("trying again"), "{said:?}");
@@ -84,8 +84,7 @@ fn what_the_server_refuses_is_1_or_2_with_a_next_step() {
 
 #[test]
 fn errors_are_json_where_json_was_asked_for() {
-    let [port, _] = free_ports();
-    let addr = format!("127.0.0.1:{port}");
+    let addr = format!("127.0.0.1:{}", free_port());
     let said = run(&[
         "queue",
         "ls",

@@ -7,6 +7,8 @@ mod dev;
 mod doctor;
 mod exit_codes;
 mod json;
+#[path = "../../../client/tests/support/port.rs"]
+mod port;
 mod queues;
 mod rig;
 mod verbs;

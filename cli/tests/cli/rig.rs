@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::port::free_port;
 
 pub(crate) const AUTHKEY: &str = "a-key-for-these-tests";
 
@@ -72,12 +73,6 @@ pub(crate) fn run(args: &[&str]) -> Said {
     Said::of(leaseq(args).output().expect("the program starts"))
 }
 
-/// Two loopback ports nobody listens on now.
-pub(crate) fn free_ports() -> [u16; 2] {
-    let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    sockets.map(|socket| socket.local_addr().expect("an address").port())
-}
-
 /// `leaseq serve` on a directory of its own; both go with it.
 pub(crate) struct Server {
     process: Child,
@@ -89,11 +84,10 @@ impl Server {
     /// Starts a server and waits until it answers.
     pub(crate) fn start() -> Self {
         let dir = TempDir::new().expect("a directory");
-        let [listen, admin] = free_ports();
-        let addr = format!("127.0.0.1:{listen}");
+        let addr = format!("127.0.0.1:{}", free_port());
         let log = File::create(dir.path().join("log")).expect("a log");
         let process = leaseq(&["serve", "--stop-with-stdin", "--listen", &addr])
-            .arg(format!("--admin-listen=127.0.0.1:{admin}"))
+            .arg("--admin-listen=127.0.0.1:0")
             .arg("--data")
             .arg(dir.path().join("data"))
             .env("LEASEQ_AUTHKEY", AUTHKEY)

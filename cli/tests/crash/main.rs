@@ -11,6 +11,8 @@
 mod ledger;
 mod load;
 mod master;
+#[path = "../../../client/tests/support/port.rs"]
+mod port;
 mod server;
 mod worker;
 

@@ -1,9 +1,10 @@
 //! The server under test: a child process that is killed with -9 and started again.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use crate::port::free_port;
 
 /// How to start the server; the address and the data directory stay the same from start to start.
 pub(crate) struct Server {
@@ -17,15 +18,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(binary: &Path, dir: &Path, store: &'static str) -> Self {
-        // Asked for and given back: the server has to come back to the same port after each kill.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free loopback port");
         Self {
             binary: binary.to_owned(),
             dir: dir.to_owned(),
             store,
-            addr: port.to_string(),
+            addr: format!("127.0.0.1:{}", free_port()),
             authkey: "a-key-for-the-crash-test".into(),
             child: None,
         }

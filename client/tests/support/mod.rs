@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test file uses its part
 
+pub(crate) mod port;
 mod proxy;
 
 use std::net::SocketAddr;
