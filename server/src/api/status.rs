@@ -19,6 +19,10 @@ use crate::telemetry::limit_refused;
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "leaseq";
 
+/// When to try again while the journal is read: that takes tenths of a second, and clients wait
+/// longer each time.
+const RETRY_AT_ONCE: Duration = Duration::from_millis(100);
+
 /// When to try again what a moment may change.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
@@ -158,21 +162,21 @@ fn explain_invalid(invalid: &Invalid) -> Explained {
 }
 
 fn explain_refusal(refusal: &Refusal) -> Explained {
-    let unavailable = |reason, message: &str| {
-        Explained::new(Code::Unavailable, reason, message).retry(RETRY_SOON)
-    };
+    let unavailable = |reason, message: &str| Explained::new(Code::Unavailable, reason, message);
     match refusal {
         Refusal::Rejected(rejection) => explain_rejection(rejection),
         Refusal::Recovering => unavailable(
             ErrorReason::Recovering,
             "the server is reading its journal; retry in a moment",
-        ),
+        )
+        .retry(RETRY_AT_ONCE),
         Refusal::Draining => explain_rejection(&Rejection::Draining),
         Refusal::StoreFailed => unavailable(
             ErrorReason::StoreFailed,
             "the journal could not be written, so the server stops; whether this call happened \
              is not known: retry it when the server is back",
-        ),
+        )
+        .retry(RETRY_SOON),
         Refusal::DiskFull => Explained::new(
             Code::ResourceExhausted,
             ErrorReason::DiskFull,

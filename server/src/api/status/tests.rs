@@ -189,6 +189,10 @@ fn what_may_be_retried_says_when() {
         let retry = status.get_details_retry_info().expect("a RetryInfo");
         assert!(retry.retry_delay.is_some());
     }
+    // A restart that takes a moment must not cost a client a second.
+    let recovering = Status::from(Fault::from(Refusal::Recovering));
+    let retry = recovering.get_details_retry_info().expect("a RetryInfo");
+    assert_eq!(retry.retry_delay, Some(Duration::from_millis(100)));
     let lost = Status::from(rejected(Rejection::LeaseLost { state: None }));
     assert!(
         lost.get_details_retry_info().is_none(),
