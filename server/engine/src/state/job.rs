@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::deadlines::{Deadline, Deadlines};
 use crate::id::{JobSeq, LeaseNumber, SessionId};
 use crate::settings::JobSettings;
+use crate::state::evolve::is_session;
 use crate::time::Time;
 use crate::transition::{End, Holder, JobState, Outcome};
 
@@ -148,6 +149,11 @@ impl Job {
 }
 
 impl Lease {
+    /// Whether it has deadlines: most have none.
+    pub(crate) fn is_timed(&self, settings: &JobSettings) -> bool {
+        settings.run_time_max.is_some() || !is_session(self.holder)
+    }
+
     fn deadlines(&self, job: JobSeq, settings: &JobSettings) -> [Option<(Time, Deadline)>; 2] {
         let expiry = match self.holder {
             Holder::Get => Some((self.expire_time, Deadline::Lease(job))),

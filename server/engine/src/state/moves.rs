@@ -187,12 +187,15 @@ impl State {
         queue.ready.remove_run(priority, first, count);
         queue.counts.ready -= count;
         queue.counts.leased += count;
+        let timed = lease.is_timed(&group.settings);
         for n in 0..count {
             let seq = first.plus(n);
             let number = LeaseNumber(lease.number.0 + n);
             let mut job = Job::at(Place::Leased(Lease { number, ..lease }));
             job.attempts = 1;
-            job.add_deadlines(seq, &group.settings, &mut self.deadlines);
+            if timed {
+                job.add_deadlines(seq, &group.settings, &mut self.deadlines);
+            }
             self.jobs.insert(seq, job);
         }
         usize::try_from(count).unwrap_or(usize::MAX)
@@ -223,7 +226,9 @@ impl State {
         let current = *job.lease()?;
         let deadlines = &mut self.deadlines;
         let (queue, size) = self.groups.forget_after(lease.job, |group| {
-            job.drop_deadlines(lease.job, &group.settings, deadlines);
+            if current.is_timed(&group.settings) {
+                job.drop_deadlines(lease.job, &group.settings, deadlines);
+            }
             (group.queue, group.size(lease.job))
         })?;
         let of = self.queues.get_mut(queue)?;
