@@ -195,14 +195,27 @@ pub(crate) fn own_command() -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// Two loopback addresses nobody listens on now.
+/// Two loopback addresses nobody listens on now. Their ports are below those of outgoing
+/// connections: whoever asks again and again for a server that was killed could be given its very
+/// port, and the server would find it taken.
 fn free_ports() -> Result<[SocketAddr; 2], Failure> {
     let find = || -> std::io::Result<[SocketAddr; 2]> {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let (first, second) = (free_port()?, free_port()?);
         Ok([first.local_addr()?, second.local_addr()?])
     };
     find().map_err(|error| Failure::error(format!("cannot get a free port: {error}")))
+}
+
+fn free_port() -> std::io::Result<TcpListener> {
+    const TRIES: u32 = 100;
+    let mut tries = 0;
+    loop {
+        let port = 10_000 + (random() % 22_000) as u16;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(_) if tries < TRIES => tries += 1,
+            found => return found,
+        }
+    }
 }
 
 /// A number that nobody can foresee; the standard library seeds its hashers with one.
@@ -215,9 +228,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_two_different_ones_on_loopback() {
+    fn ports_are_two_different_ones_on_loopback_that_no_connection_is_given() {
         let [first, second] = free_ports().unwrap();
         assert!(first.ip().is_loopback() && second.ip().is_loopback());
         assert_ne!(first.port(), second.port());
+        assert!(first.port().max(second.port()) < 32_768);
     }
 }
