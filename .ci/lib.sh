@@ -49,9 +49,9 @@ release_binary() {
     echo "$TARGET/release/leaseq"
 }
 
-# free_ports N: that many free loopback ports on one line. Below 32768, where no system takes the
-# port of an outgoing connection from: one that asks again and again whether the server is there
-# could otherwise take the very port the server is about to listen on.
+# free_ports N: that many free loopback ports on one line. Below 32768: an outgoing connection gets
+# its port from above, unless the system is set up otherwise, and one that asks again and again
+# whether the server is there could take the very port the server is about to listen on.
 free_ports() {
     python3 - "$1" <<'PY'
 import random, socket, sys

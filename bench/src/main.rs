@@ -18,6 +18,8 @@ mod measured;
 mod mixed;
 #[cfg(feature = "peers")]
 mod peers;
+#[path = "../../client/tests/support/port.rs"]
+mod port;
 mod report;
 mod run;
 mod scenario;

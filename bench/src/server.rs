@@ -2,8 +2,6 @@
 //! started again, and gone with all its children when it is dropped.
 
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::failure::{Failure, Result};
+use crate::port::free_port;
 use crate::usage;
 
 /// A server that does not listen after this has failed.
@@ -189,16 +188,6 @@ fn send(pid: u32, signal: Signal) {
         // One that is gone already needs no signal.
         let _ = kill_process(pid, signal);
     }
-}
-
-/// A port on loopback that nobody listens on now; below those that outgoing connections take, so
-/// that none has it when the server starts, or starts again.
-pub(crate) fn free_port() -> u16 {
-    let random = RandomState::new();
-    (0_u32..)
-        .map(|turn| 10_000 + (random.hash_one(turn) % 22_000) as u16)
-        .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
-        .expect("an end only with a free one")
 }
 
 /// The numbers of a user, if we are root and can become it.

@@ -19,8 +19,9 @@ use crate::args::{Common, duration};
 use crate::failure::{Failure, Result};
 use crate::fdatasync;
 use crate::leaseq::client;
+use crate::port::free_port;
 use crate::report::Report;
-use crate::server::{Server, free_port};
+use crate::server::Server;
 use tally::Tally;
 use windows::Windows;
 

@@ -17,7 +17,8 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer
 use super::{Conn, Fut, Peer, Role};
 use crate::failure::{Failure, Result};
 use crate::load::Form;
-use crate::server::{Place, Spec, find_program, free_port};
+use crate::port::free_port;
+use crate::server::{Place, Spec, find_program};
 
 /// Deliveries on their way to a worker, in batches: one that is handled and one that comes.
 const BATCHES_AHEAD: usize = 2;

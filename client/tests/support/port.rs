@@ -1,4 +1,4 @@
-//! A port for a server under test; the tests of `cli` use this file, too.
+//! A port for a server that is tested or measured; `cli` and `bench` use this file, too.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
@@ -7,8 +7,8 @@ use std::net::TcpListener;
 /// has it when the server starts, or starts again.
 pub(crate) fn free_port() -> u16 {
     let random = RandomState::new();
-    (0_u32..)
+    (0..1000)
         .map(|turn| 10_000 + (random.hash_one(turn) % 22_000) as u16)
         .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-        .expect("an end only with a free one")
+        .expect("a free loopback port")
 }
