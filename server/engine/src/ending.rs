@@ -54,11 +54,11 @@ impl Turn<'_> {
             return;
         };
         if ending.end != End::Completed && ending.error.is_empty() {
-            ending.error = known.job.map_or("", |job| job.error()).into();
+            ending.error = known.error().into();
         }
-        let lease = known.job.and_then(|job| job.lease()).copied();
-        let (size, queue) = (known.size(), known.group.queue);
-        let settings = std::sync::Arc::clone(&known.group.settings);
+        let lease = known.lease().copied();
+        let (size, queue) = (known.size, known.queue);
+        let settings = std::sync::Arc::clone(known.settings);
         let outcome = self.outcome(seq, &ending);
         let retention = settings.result_retention;
         let retain_until = match ending.end {
@@ -96,8 +96,8 @@ impl Turn<'_> {
     fn outcome(&self, seq: JobSeq, ending: &Ending) -> Option<Outcome> {
         let known = self.state.known(seq)?;
         Some(Outcome {
-            job: self.state.id_of(seq, known.group.put_time),
-            queue: self.state.queues.get(known.group.queue)?.name.clone(),
+            job: self.state.id_of(seq, known.put_time),
+            queue: self.state.queues.get(known.queue)?.name.clone(),
             end: ending.end,
             error: ending.error.clone(),
             attempts: known.attempts(),
@@ -163,7 +163,7 @@ impl Turn<'_> {
             Requeue::Released => Some(VerdictKind::Release),
             Requeue::TakenBack | Requeue::Expired | Requeue::Redriven => None,
         };
-        if let Some(reason) = known.job.and_then(|job| job.cancel()) {
+        if let Some(reason) = known.cancel() {
             let error = reason.into();
             self.end_job(seq, Ending::new(End::Cancelled, verdict, error));
             return;
@@ -173,11 +173,11 @@ impl Turn<'_> {
             Requeue::Released | Requeue::TakenBack | Requeue::Redriven => false,
         };
         let attempts = known.attempts();
-        if counted && attempts >= known.group.settings.max_attempts {
+        if counted && attempts >= known.settings.max_attempts {
             self.end_job(seq, Ending::new(End::Dead, verdict, attempt.error));
             return;
         }
-        let (size, queue) = (known.size(), known.group.queue);
+        let (size, queue) = (known.size, known.queue);
         self.emit(Transition::JobRequeued {
             job: seq,
             lease: Some(lease.number),

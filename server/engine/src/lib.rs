@@ -18,7 +18,8 @@
 //! | `engine` | [`Engine`]: restoring, applying, the next deadline, the invariants |
 //! | `state/` | the durable state; changes by `State::evolve(&Transition)` alone |
 //! | `state/groups`, `state/ready` | why a waiting plain job costs next to nothing |
-//! | `state/job`, `state/moves` | jobs tracked one by one, and moving them |
+//! | `state/job`, `state/moves` | live jobs tracked one by one, and moving them |
+//! | `state/ended` | jobs that have ended and are kept |
 //! | `state/restate` | writing the present state again, and reading it back |
 //! | `live/` | sessions, callers that wait, lines: gone with the process |
 //! | `turn` | one command being applied: emitting, and waking who it concerns |

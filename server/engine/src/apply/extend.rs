@@ -37,8 +37,8 @@ impl Turn<'_> {
         lease: LeaseRef,
         duration: Option<Duration>,
     ) -> Result<Extension, Rejection> {
-        if let Some(group) = self.state.groups.get(lease.job) {
-            self.permit(scope, group.queue)?;
+        if let Some(queue) = self.state.queue_of(lease.job) {
+            self.permit(scope, queue)?;
         }
         let Some((job, current)) = self.state.leased(lease) else {
             return Err(self.lease_lost(lease));

@@ -122,7 +122,7 @@ impl Turn<'_> {
     fn job_in_scope(&self, scope: &Scope, id: JobId) -> Result<Known<'_>, Rejection> {
         let not_found = Rejection::JobNotFound { job: id };
         let known = self.state.known_by_id(id).ok_or(not_found)?;
-        self.permit(scope, known.group.queue)?;
+        self.permit(scope, known.queue)?;
         Ok(known)
     }
 

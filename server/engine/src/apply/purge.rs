@@ -36,7 +36,7 @@ impl Turn<'_> {
             match known.state() {
                 JobState::Scheduled | JobState::Ready => {}
                 JobState::Leased => {
-                    if let Some(lease) = known.job.and_then(|job| job.lease()).copied() {
+                    if let Some(lease) = known.lease().copied() {
                         self.ask_cancel(seq, &lease);
                     }
                 }

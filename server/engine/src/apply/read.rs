@@ -104,9 +104,8 @@ impl Turn<'_> {
     }
 
     fn job_view(&self, known: &Known<'_>) -> JobView {
-        let queue = self.state.queues.get(known.group.queue);
-        let place = known.job.map(|job| &job.place);
-        let lease = known.job.and_then(|job| job.lease());
+        let queue = self.state.queues.get(known.queue);
+        let lease = known.lease();
         let note = self.live.notes.get(&known.seq);
         let session = lease.and_then(|lease| self.live.sessions.get(&lease.session?));
         let worker = match session {
@@ -115,28 +114,25 @@ impl Turn<'_> {
         };
         JobView {
             job: known.seq,
-            id: self.state.id_of(known.seq, known.group.put_time),
+            id: self.state.id_of(known.seq, known.put_time),
             queue: queue.map_or_else(
                 || unreachable!("I1: {:?} is in no queue", known.seq),
                 |queue| queue.name.clone(),
             ),
             state: known.state(),
-            settings: (*known.group.settings).clone(),
-            ready_time: match place {
+            settings: (**known.settings).clone(),
+            ready_time: match known.job().map(|job| &job.place) {
                 Some(Place::Scheduled { ready_time }) => Some(*ready_time),
-                Some(Place::Ready | Place::Leased(_) | Place::Ended { .. }) | None => None,
+                Some(Place::Ready | Place::Leased(_)) | None => None,
             },
             expire_time: lease.map(|lease| self.expire_time(lease)),
             attempts: known.attempts(),
-            error: known.job.map_or("", |job| job.error()).into(),
+            error: known.error().into(),
             worker,
             progress: note.map(|note| note.progress.clone()).unwrap_or_default(),
-            size: known.size(),
-            cancel_requested: known.job.is_some_and(|job| job.cancel().is_some()),
-            outcome: known
-                .job
-                .and_then(|job| job.outcome())
-                .map(|outcome| Box::new(outcome.clone())),
+            size: known.size,
+            cancel_requested: known.cancel().is_some(),
+            outcome: known.outcome().map(|outcome| Box::new(outcome.clone())),
         }
     }
 }

@@ -33,7 +33,8 @@ impl Turn<'_> {
 mod tests {
     use crate::command::Command;
     use crate::effect::Reply;
-    use crate::testing::{Desk, job, lease_of, name, reject};
+    use crate::testing::{Desk, complete, job, lease_of, name, reject, release, secs};
+    use crate::transition::JobState;
 
     #[test]
     fn dead_jobs_get_all_their_attempts_again_the_oldest_first() {
@@ -51,5 +52,40 @@ mod tests {
         let grants = desk.get("q", 3);
         let got: Vec<_> = grants.iter().map(|g| (g.id, g.attempt)).collect();
         assert_eq!(got, [(ids[0], 1), (ids[2], 1)]);
+    }
+
+    #[test]
+    fn a_dead_job_lives_again_whether_or_not_those_put_with_it_do() {
+        for (others_end, restarts) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut desk = Desk::new();
+            let ids = desk.put("q", vec![job("a"), job("bb"), job("c")]);
+            let leases: Vec<_> = desk.get("q", 3).iter().map(lease_of).collect();
+            desk.settle(leases[1], reject()).unwrap();
+            for lease in [leases[0], leases[2]] {
+                let verdict = if others_end { complete() } else { release() };
+                desk.settle(lease, verdict).unwrap();
+            }
+            if restarts {
+                desk.restart(secs(1));
+            }
+            let dead = desk.job(ids[1]).unwrap();
+            assert_eq!((dead.state, &*dead.error), (JobState::Dead, "never"));
+            let redriven = desk.ask(|ticket| Command::Redrive {
+                ticket,
+                queue: name("q"),
+                jobs_max: 1,
+            });
+            assert_eq!(redriven, Ok(Reply::Count(1)));
+            let view = desk.job(ids[1]).unwrap();
+            assert_eq!(view.state, JobState::Ready);
+            assert_eq!((view.size, &*view.error), (2, "never"));
+            assert_eq!(desk.queue("q").bytes, if others_end { 2 } else { 4 });
+            let got = desk.get("q", 3);
+            assert_eq!(got.len(), if others_end { 1 } else { 3 });
+            for grant in &got {
+                desk.settle(lease_of(grant), complete()).unwrap();
+            }
+            assert_eq!(desk.counts("q").total(), 0);
+        }
     }
 }

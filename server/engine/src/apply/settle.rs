@@ -80,8 +80,8 @@ impl Turn<'_> {
         random: u64,
     ) -> Result<(), Rejection> {
         let Settlement { lease, verdict } = settlement;
-        if let Some(group) = self.state.groups.get(lease.job) {
-            self.permit(scope, group.queue)?;
+        if let Some(queue) = self.state.queue_of(lease.job) {
+            self.permit(scope, queue)?;
         }
         let Some((_, current)) = self.state.leased(lease) else {
             return self.settled_before(lease, verdict.kind());
@@ -133,7 +133,7 @@ impl Turn<'_> {
     fn retry_delay(&self, lease: LeaseRef, random: u64) -> Duration {
         let known = self.state.known(lease.job);
         known.map_or(Duration::ZERO, |known| {
-            backoff(&known.group.settings.retry, known.attempts(), random)
+            backoff(&known.settings.retry, known.attempts(), random)
         })
     }
 
@@ -420,27 +420,30 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_out_of_scope_is_refused() {
+    fn a_lease_out_of_scope_is_refused_even_if_its_job_is_dead() {
         let (mut desk, id, lease) = leased(job("a"));
-        let reply = desk.ask(|ticket| {
-            Command::Settle(Settle {
-                ticket,
-                session: None,
-                scope: Scope::Patterns(["other".into()].into()),
-                settlements: vec![
-                    Ok(Settlement {
-                        lease,
-                        verdict: complete(),
-                    }),
-                    Err(Rejection::TokenInvalid),
-                ],
-                random: 0,
-            })
-        });
-        let refused = Rejection::QueueNotPermitted { queue: name("q") };
-        let results = vec![Err(refused), Err(Rejection::TokenInvalid)];
-        assert_eq!(reply, Ok(Reply::Settled(results)));
-        assert_eq!(desk.state(id), Some(JobState::Leased));
+        for state in [JobState::Leased, JobState::Dead] {
+            let reply = desk.ask(|ticket| {
+                Command::Settle(Settle {
+                    ticket,
+                    session: None,
+                    scope: Scope::Patterns(["other".into()].into()),
+                    settlements: vec![
+                        Ok(Settlement {
+                            lease,
+                            verdict: reject(),
+                        }),
+                        Err(Rejection::TokenInvalid),
+                    ],
+                    random: 0,
+                })
+            });
+            let refused = Rejection::QueueNotPermitted { queue: name("q") };
+            let results = vec![Err(refused), Err(Rejection::TokenInvalid)];
+            assert_eq!(reply, Ok(Reply::Settled(results)));
+            assert_eq!(desk.state(id), Some(state));
+            desk.settle(lease, reject()).unwrap();
+        }
     }
 
     #[test]

@@ -4,8 +4,7 @@ use crate::effect::{JobResult, Reply};
 use crate::id::{JobId, Scope, Ticket};
 use crate::live::wait::Waiting;
 use crate::rejection::Rejection;
-use crate::state::Known;
-use crate::state::job::Place;
+use crate::state::{Entry, Known};
 use crate::time::Time;
 use crate::transition::{End, Outcome};
 use crate::turn::Turn;
@@ -35,14 +34,14 @@ impl Turn<'_> {
 
     /// How the job stands, and whether it has ended.
     fn job_waited(&self, known: &Known<'_>) -> (Reply, bool) {
-        let ended = known.job.and_then(|job| match job.place {
-            Place::Ended { end, .. } => Some((end, job)),
-            Place::Scheduled { .. } | Place::Ready | Place::Leased(_) => None,
-        });
-        let outcome = ended.map(|(end, job)| {
-            let queue = self.state.queues.get(known.group.queue);
+        let end = match known.entry {
+            Entry::Ended(ended) => Some(ended.how.end),
+            Entry::Plain | Entry::Tracked(_) => None,
+        };
+        let outcome = end.map(|end| {
+            let queue = self.state.queues.get(known.queue);
             Box::new(Outcome {
-                job: self.state.id_of(known.seq, known.group.put_time),
+                job: self.state.id_of(known.seq, known.put_time),
                 queue: queue.map_or_else(
                     || unreachable!("I1: {:?} is in no queue", known.seq),
                     |queue| queue.name.clone(),
@@ -52,12 +51,12 @@ impl Turn<'_> {
                 error: if end == End::Completed {
                     Box::default()
                 } else {
-                    job.error().into()
+                    known.error().into()
                 },
-                attempts: job.attempts,
+                attempts: known.attempts(),
             })
         });
-        let kept = matches!(ended, Some((End::Completed, _))) && known.size() > 0;
+        let kept = end == Some(End::Completed) && known.size > 0;
         let reply = Reply::JobWaited {
             state: known.state(),
             outcome,
@@ -67,7 +66,7 @@ impl Turn<'_> {
                 JobResult::None
             },
         };
-        (reply, ended.is_some())
+        (reply, end.is_some())
     }
 
     /// The wait is over and the job has not ended: that is not an error.

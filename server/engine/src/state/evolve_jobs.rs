@@ -3,6 +3,7 @@
 use crate::engine::RestoreError;
 use crate::id::{JobSeq, LeaseNumber, LeaseRef, QueueId, SessionId};
 use crate::state::State;
+use crate::state::ended::HowEnded;
 use crate::state::evolve::{Evolved, Unknown};
 use crate::state::job::{Job, Lease, More, Place};
 use crate::time::Time;
@@ -52,7 +53,7 @@ impl State {
     }
 
     pub(super) fn must_be_new(&self, first: JobSeq, count: u32) -> Evolved {
-        if self.groups.overlaps(first, count) {
+        if self.any_taken(first, count) {
             return Err(RestoreError(format!("{first:?} was put twice")));
         }
         Ok(())
@@ -169,15 +170,12 @@ impl State {
             End::Dead | End::Cancelled => detached.put_size(),
         };
         detached.job.set_error(error);
-        if let Some(more) = &mut detached.job.more {
-            more.cancel = None;
-        }
-        detached.job.place = Place::Ended {
+        let how = HowEnded {
             end: *end,
             retain_until: *retain_until,
             size,
         };
-        self.attach(detached);
+        self.keep(detached, how);
         Ok(())
     }
 
@@ -260,7 +258,7 @@ impl State {
         };
         let (first, queue, put_time) = (*first, *queue, *put_time);
         let end = first.plus(u64::from(sizes.count()));
-        if !self.groups.overlaps(first, sizes.count()) {
+        if !self.any_taken(first, sizes.count()) {
             unknown.check(|| format!("{first:?} was restated but is not known"))?;
             self.add_jobs(first, queue, put_time, settings, sizes);
             return Ok(());

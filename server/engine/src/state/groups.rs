@@ -148,6 +148,24 @@ impl Groups {
         self.0.insert(first, group);
     }
 
+    /// Takes a job in again: into its group, if that is still there.
+    pub(crate) fn take_back(
+        &mut self,
+        job: JobSeq,
+        queue: QueueId,
+        put_time: Time,
+        settings: &Arc<JobSettings>,
+        size: u32,
+    ) {
+        match self.0.range_mut(..=job).next_back() {
+            Some((_, group)) if group.contains(job) => group.live += 1,
+            _ => {
+                let one = Sizes::Uniform { count: 1, size };
+                self.add(job, queue, put_time, settings, &one);
+            }
+        }
+    }
+
     /// Forgets a job of this group.
     pub(crate) fn forget(&mut self, job: JobSeq) {
         self.forget_after(job, |_| ());

@@ -1,10 +1,10 @@
 //! The invariants of the durable state, checked by a full scan.
 //!
-//! - I1: every job is in exactly one state, and in a group and a queue.
+//! - I1: every job is in exactly one state and in a queue, and a live one in a group.
 //! - I2: a job is in the index of its state, and indexes hold nothing else.
 //! - I3: queues by number and by name are the same ones.
 //! - I4: the runs of a ready order are sorted, disjoint and apart from the rest.
-//! - I5: a group knows how many of its jobs are left; groups do not overlap.
+//! - I5: a group knows how many of its jobs live; groups do not overlap.
 //! - I6: the counts and bytes of a queue equal the scan.
 //! - I9: the verdict memory is within its bound and behind the next lease.
 //! - I10: remembered Puts are within their bound.
@@ -19,7 +19,7 @@ use crate::effect::Counts;
 use crate::id::{JobSeq, LeaseNumber, QueueId};
 use crate::state::State;
 use crate::state::job::{Job, Place};
-use crate::state::moves::is_live;
+use crate::state::queue::count_mut;
 use crate::transition::{End, JobState};
 
 /// What the scan counts for a queue.
@@ -29,7 +29,7 @@ struct Scanned {
     bytes: u64,
 }
 
-/// The jobs of a scan: each once, with its state.
+/// The live jobs of a scan: each once, with its state.
 type Seen = FxHashMap<JobSeq, JobState>;
 
 impl State {
@@ -85,11 +85,6 @@ impl State {
                 Place::Ready => seen.get(&seq) == Some(&JobState::Ready),
                 Place::Leased(_) => true,
                 Place::Scheduled { .. } => queue.scheduled.contains(&seq),
-                Place::Ended { end, .. } => match end {
-                    End::Completed => queue.completed.contains(&seq),
-                    End::Dead => queue.dead.contains(&seq),
-                    End::Cancelled => queue.cancelled.contains(&seq),
-                },
             };
             if !in_index {
                 return Err(format!("I2: {seq:?} is not in the index of its state"));
@@ -97,8 +92,24 @@ impl State {
             if job.state() != JobState::Ready && seen.insert(seq, job.state()).is_some() {
                 return Err(format!("I1: {seq:?} is ready and something else"));
             }
-            let others = !matches!(job.place, Place::Ready | Place::Leased(_));
-            indexed += usize::from(others);
+            indexed += usize::from(matches!(job.place, Place::Scheduled { .. }));
+        }
+        for (seq, ended) in &self.ended {
+            let Some(queue) = self.queues.get(ended.queue) else {
+                return Err(format!("I1: {seq:?} is in no queue"));
+            };
+            let index = match ended.how.end {
+                End::Completed => &queue.completed,
+                End::Dead => &queue.dead,
+                End::Cancelled => &queue.cancelled,
+            };
+            if !index.contains(seq) {
+                return Err(format!("I2: {seq:?} is not in the index of its state"));
+            }
+            if seen.contains_key(seq) {
+                return Err(format!("I1: {seq:?} has ended and lives"));
+            }
+            indexed += 1;
         }
         let queues = self.queues.by_name_after(None);
         let in_indexes: usize = queues
@@ -136,18 +147,12 @@ impl State {
                 continue;
             };
             let queue = scanned.entry(group.queue).or_default();
-            let counts = &mut queue.counts;
-            *match state {
-                JobState::Scheduled => &mut counts.scheduled,
-                JobState::Ready => &mut counts.ready,
-                JobState::Leased => &mut counts.leased,
-                JobState::Completed => &mut counts.completed,
-                JobState::Dead => &mut counts.dead,
-                JobState::Cancelled => &mut counts.cancelled,
-            } += 1;
-            if is_live(*state) {
-                queue.bytes += u64::from(group.size(*seq));
-            }
+            *count_mut(&mut queue.counts, *state) += 1;
+            queue.bytes += u64::from(group.size(*seq));
+        }
+        for ended in self.ended.values() {
+            let queue = scanned.entry(ended.queue).or_default();
+            *count_mut(&mut queue.counts, ended.state()) += 1;
         }
         for id in self.queues.ids() {
             let Some(queue) = self.queues.get(id) else {
@@ -176,6 +181,15 @@ impl State {
             }
             wanted += all;
         }
+        for (seq, ended) in &self.ended {
+            let Some((at, deadline)) = ended.deadline(*seq) else {
+                continue;
+            };
+            if !self.deadlines.contains(at, deadline) {
+                return Err(format!("I11: {seq:?} is never forgotten: {ended:?}"));
+            }
+            wanted += 1;
+        }
         if wanted != self.deadlines.len() {
             return Err(format!(
                 "I11: {} deadlines, {wanted} wanted",
@@ -186,7 +200,8 @@ impl State {
     }
 
     fn check_numbers(&self, seen: &Seen) -> Result<(), String> {
-        if let Some(seq) = seen.keys().find(|seq| **seq >= self.next_job) {
+        let mut all = seen.keys().chain(self.ended.keys());
+        if let Some(seq) = all.find(|seq| **seq >= self.next_job) {
             return Err(format!("I12: {seq:?} is not below {:?}", self.next_job));
         }
         let leases = self.jobs.iter().filter_map(|(_, job)| job.lease());

@@ -1,4 +1,4 @@
-//! A job that is tracked by itself: one that has been leased, scheduled or told
+//! A live job that is tracked by itself: one that has been leased, scheduled or told
 //! something of its own. A plain job that waits has none of this: it is a place
 //! in a group and in a run of the ready order.
 
@@ -25,7 +25,7 @@ pub(crate) struct Job {
 /// What few jobs have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct More {
-    /// The error of the last failed attempt, or why the job ended.
+    /// The error of the last failed attempt.
     pub(crate) error: Box<str>,
     /// Why cancellation was asked, if it was.
     pub(crate) cancel: Option<Box<str>>,
@@ -33,7 +33,7 @@ pub(crate) struct More {
     pub(crate) outcome: Option<Outcome>,
 }
 
-/// Where a job is.
+/// Where a job that has not ended is.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     /// Waits for its time.
@@ -42,13 +42,6 @@ pub(crate) enum Place {
     Ready,
     /// A worker has it.
     Leased(Lease),
-    /// It has ended and is kept.
-    Ended {
-        end: End,
-        retain_until: Option<Time>,
-        /// Bytes of what is kept as its content now: the result, if completed.
-        size: u32,
-    },
 }
 
 /// The exclusive timed right to run a job.
@@ -80,14 +73,13 @@ impl Job {
             Place::Scheduled { .. } => JobState::Scheduled,
             Place::Ready => JobState::Ready,
             Place::Leased(_) => JobState::Leased,
-            Place::Ended { end, .. } => state_of_end(end),
         }
     }
 
     pub(crate) fn lease(&self) -> Option<&Lease> {
         match &self.place {
             Place::Leased(lease) => Some(lease),
-            Place::Scheduled { .. } | Place::Ready | Place::Ended { .. } => None,
+            Place::Scheduled { .. } | Place::Ready => None,
         }
     }
 
@@ -116,9 +108,6 @@ impl Job {
             Place::Scheduled { ready_time } => [Some((*ready_time, Deadline::Ready(job))), None],
             Place::Ready => [None, None],
             Place::Leased(lease) => lease.deadlines(job, settings),
-            Place::Ended { retain_until, .. } => {
-                [retain_until.map(|at| (at, Deadline::Forget(job))), None]
-            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! The durable state of a namespace. It changes by [`State::evolve`] alone, while
 //! commands are applied and at a restart alike, so what is replayed is what was.
 //!
-//! A job is known if it is in a run of a ready order, or has an entry in `jobs`;
-//! either way its group says what it shares with its neighbours.
+//! A job is known if it is in a run of a ready order, has an entry in `jobs`, or has
+//! ended and is kept. As long as it lives its group says what it shares with its
+//! neighbours.
 
+pub(crate) mod ended;
 pub(crate) mod evolve;
 mod evolve_jobs;
 pub(crate) mod groups;
@@ -16,17 +18,20 @@ pub(crate) mod remembered;
 pub(crate) mod restate;
 pub(crate) mod verdicts;
 
+use std::sync::Arc;
+
 use crate::by_job::JobTable;
 use crate::deadlines::Deadlines;
 use crate::id::{JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, QueueId};
-use crate::settings::EngineConfig;
-use crate::state::groups::{Group, Groups};
-use crate::state::job::{Job, Lease, Place};
+use crate::settings::{EngineConfig, JobSettings};
+use crate::state::ended::{Ended, EndedJobs};
+use crate::state::groups::Groups;
+use crate::state::job::{Job, Lease};
 use crate::state::queue::Queues;
 use crate::state::remembered::Remembered;
 use crate::state::verdicts::Verdicts;
 use crate::time::Time;
-use crate::transition::JobState;
+use crate::transition::{JobState, Outcome};
 
 /// Everything that follows from the transitions.
 #[derive(Clone, Debug)]
@@ -38,36 +43,82 @@ pub(crate) struct State {
     pub(crate) queues: Queues,
     pub(crate) groups: Groups,
     pub(crate) jobs: JobTable<Job>,
+    pub(crate) ended: EndedJobs,
     pub(crate) remembered: Remembered,
     pub(crate) verdicts: Verdicts,
     pub(crate) deadlines: Deadlines,
 }
 
-/// A known job: what it shares, and its own entry if it has one (without one it
-/// is ready and has never been leased).
+/// A known job.
 #[derive(Clone, Copy)]
 pub(crate) struct Known<'a> {
     pub(crate) seq: JobSeq,
-    pub(crate) group: &'a Group,
-    pub(crate) job: Option<&'a Job>,
+    pub(crate) queue: QueueId,
+    pub(crate) put_time: Time,
+    pub(crate) settings: &'a Arc<JobSettings>,
+    /// Bytes of its content now.
+    pub(crate) size: u32,
+    pub(crate) entry: Entry<'a>,
 }
 
-impl Known<'_> {
+/// What is known of one job alone.
+#[derive(Clone, Copy)]
+pub(crate) enum Entry<'a> {
+    /// Nothing: it is ready and has never been leased.
+    Plain,
+    Tracked(&'a Job),
+    Ended(&'a Ended),
+}
+
+impl<'a> Known<'a> {
     pub(crate) fn state(&self) -> JobState {
-        self.job.map_or(JobState::Ready, Job::state)
+        match self.entry {
+            Entry::Plain => JobState::Ready,
+            Entry::Tracked(job) => job.state(),
+            Entry::Ended(ended) => ended.state(),
+        }
     }
 
     pub(crate) fn attempts(&self) -> u32 {
-        self.job.map_or(0, |job| job.attempts)
+        match self.entry {
+            Entry::Plain => 0,
+            Entry::Tracked(job) => job.attempts,
+            Entry::Ended(ended) => ended.attempts,
+        }
     }
 
-    /// Bytes of its content now.
-    pub(crate) fn size(&self) -> u32 {
-        match self.job.map(|job| &job.place) {
-            Some(Place::Ended { size, .. }) => *size,
-            Some(Place::Scheduled { .. } | Place::Ready | Place::Leased(_)) | None => {
-                self.group.size(self.seq)
-            }
+    /// The error of its last attempt, or why it ended.
+    pub(crate) fn error(&self) -> &'a str {
+        match self.entry {
+            Entry::Plain => "",
+            Entry::Tracked(job) => job.error(),
+            Entry::Ended(ended) => &ended.error,
+        }
+    }
+
+    /// Why cancellation was asked, if it was and the job has not ended.
+    pub(crate) fn cancel(&self) -> Option<&'a str> {
+        self.job()?.cancel()
+    }
+
+    /// For an outcome job: the outcome.
+    pub(crate) fn outcome(&self) -> Option<&'a Outcome> {
+        match self.entry {
+            Entry::Plain => None,
+            Entry::Tracked(job) => job.outcome(),
+            Entry::Ended(ended) => ended.outcome.as_deref(),
+        }
+    }
+
+    pub(crate) fn lease(&self) -> Option<&'a Lease> {
+        self.job()?.lease()
+    }
+
+    /// Its entry, if it lives and has one.
+    pub(crate) fn job(&self) -> Option<&'a Job> {
+        match self.entry {
+            Entry::Tracked(job) => Some(job),
+            Entry::Plain | Entry::Ended(_) => None,
         }
     }
 }
@@ -82,6 +133,7 @@ impl State {
             queues: Queues::default(),
             groups: Groups::default(),
             jobs: JobTable::default(),
+            ended: EndedJobs::new(),
             remembered: Remembered::new(config.request_id_window, config.request_ids_max),
             verdicts: Verdicts::new(config.verdicts_max),
             deadlines: Deadlines::default(),
@@ -90,19 +142,56 @@ impl State {
 
     /// The job, if it is known.
     pub(crate) fn known(&self, seq: JobSeq) -> Option<Known<'_>> {
+        self.living(seq).or_else(|| {
+            let ended = self.ended.get(&seq)?;
+            Some(Known {
+                seq,
+                queue: ended.queue,
+                put_time: ended.put_time,
+                settings: &ended.settings,
+                size: ended.how.size,
+                entry: Entry::Ended(ended),
+            })
+        })
+    }
+
+    fn living(&self, seq: JobSeq) -> Option<Known<'_>> {
         let group = self.groups.get(seq)?;
-        let job = self.jobs.get(seq);
-        let known = job.is_some() || {
-            let queue = self.queues.get(group.queue)?;
-            queue.ready.run_length_at(group.settings.priority, seq) > 0
+        let entry = match self.jobs.get(seq) {
+            Some(job) => Entry::Tracked(job),
+            None => {
+                let queue = self.queues.get(group.queue)?;
+                let in_run = queue.ready.run_length_at(group.settings.priority, seq) > 0;
+                in_run.then_some(Entry::Plain)?
+            }
         };
-        known.then_some(Known { seq, group, job })
+        Some(Known {
+            seq,
+            queue: group.queue,
+            put_time: group.put_time,
+            settings: &group.settings,
+            size: group.size(seq),
+            entry,
+        })
+    }
+
+    /// The queue that the job is in, or was put into: its neighbours may be known alone.
+    pub(crate) fn queue_of(&self, job: JobSeq) -> Option<QueueId> {
+        let group = self.groups.get(job).map(|group| group.queue);
+        group.or_else(|| self.ended.get(&job).map(|ended| ended.queue))
+    }
+
+    /// Whether any of the `count` places from `first` is, or was, that of a known job or
+    /// of one put with a known one.
+    pub(crate) fn any_taken(&self, first: JobSeq, count: u32) -> bool {
+        let end = first.plus(u64::from(count));
+        self.groups.overlaps(first, count) || self.ended.range(first..end).next().is_some()
     }
 
     /// The job with this id: the whole id has to be right, not only the number in it.
     pub(crate) fn known_by_id(&self, id: JobId) -> Option<Known<'_>> {
         let known = self.known(id.seq())?;
-        (self.id_of(id.seq(), known.group.put_time) == id).then_some(known)
+        (self.id_of(id.seq(), known.put_time) == id).then_some(known)
     }
 
     /// The job and its lease, if the lease stands.

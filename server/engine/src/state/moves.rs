@@ -7,17 +7,21 @@ use std::sync::Arc;
 use crate::id::{JobSeq, LeaseNumber, LeaseRef, QueueId, SessionId};
 use crate::settings::JobSettings;
 use crate::state::State;
+use crate::state::ended::{Ended, HowEnded};
 use crate::state::job::{Job, Lease, Place};
 use crate::time::Time;
-use crate::transition::{End, JobState, Sizes, VerdictKind};
+use crate::transition::{Sizes, VerdictKind};
 
-/// A job taken out of its place; it has to be put into another or forgotten.
+/// A job taken out of its place; it has to be put into another, kept or forgotten.
 #[must_use]
 pub(crate) struct Detached {
     seq: JobSeq,
     queue: QueueId,
+    put_time: Time,
     settings: Arc<JobSettings>,
     put_size: u32,
+    /// Whether its group counts it: that of one that had ended does not.
+    in_group: bool,
     pub(crate) job: Job,
 }
 
@@ -90,14 +94,30 @@ impl State {
         self.attach(Detached {
             seq,
             queue,
+            put_time,
             settings,
             put_size,
+            in_group: true,
             job,
         });
     }
 
+    /// Adds one job that has ended.
+    pub(crate) fn add_ended(&mut self, seq: JobSeq, ended: Ended) {
+        self.next_job = self.next_job.max(seq.plus(1));
+        let queue = self.queues.entry_unnamed(ended.queue);
+        queue.ended_mut(ended.how.end).insert(seq);
+        *queue.count_mut(ended.state()) += 1;
+        ended.add_deadline(seq, &mut self.deadlines);
+        self.ended.insert(seq, ended);
+    }
+
     /// Takes a job out of its place. `None`: it is not known.
     pub(crate) fn detach(&mut self, seq: JobSeq) -> Option<Detached> {
+        self.detach_living(seq).or_else(|| self.detach_ended(seq))
+    }
+
+    fn detach_living(&mut self, seq: JobSeq) -> Option<Detached> {
         let group = self.groups.get(seq)?;
         let queue = self.queues.get_mut(group.queue)?;
         let priority = group.settings.priority;
@@ -107,11 +127,6 @@ impl State {
                     Place::Scheduled { .. } => queue.scheduled.remove(&seq),
                     Place::Ready => queue.ready.remove_returned(priority, seq),
                     Place::Leased(_) => true,
-                    Place::Ended { end, .. } => match end {
-                        End::Completed => queue.completed.remove(&seq),
-                        End::Dead => queue.dead.remove(&seq),
-                        End::Cancelled => queue.cancelled.remove(&seq),
-                    },
                 };
                 // I2: a job is in the index of its state.
                 assert!(indexed, "I2: job {seq:?} is not where its entry says");
@@ -122,48 +137,88 @@ impl State {
             None => return None,
         };
         let put_size = group.size(seq);
-        let state = job.state();
-        *queue.count_mut(state) -= 1;
-        if is_live(state) {
-            queue.bytes -= u64::from(put_size);
-        }
+        *queue.count_mut(job.state()) -= 1;
+        queue.bytes -= u64::from(put_size);
         Some(Detached {
             seq,
             queue: group.queue,
+            put_time: group.put_time,
             settings: Arc::clone(&group.settings),
             put_size,
+            in_group: true,
             job,
+        })
+    }
+
+    fn detach_ended(&mut self, seq: JobSeq) -> Option<Detached> {
+        let ended = self.ended.remove(&seq)?;
+        let queue = self.queues.get_mut(ended.queue)?;
+        let indexed = queue.ended_mut(ended.how.end).remove(&seq);
+        // I2: a job is in the index of its state.
+        assert!(indexed, "I2: job {seq:?} is not where its entry says");
+        *queue.count_mut(ended.state()) -= 1;
+        ended.drop_deadline(seq, &mut self.deadlines);
+        Some(Detached {
+            seq,
+            queue: ended.queue,
+            put_time: ended.put_time,
+            settings: Arc::clone(&ended.settings),
+            // Only the dead live again, and theirs is what they were put with.
+            put_size: ended.how.size,
+            in_group: false,
+            job: ended.into_job(),
         })
     }
 
     /// Puts a job into the place that its entry names.
     pub(crate) fn attach(&mut self, detached: Detached) {
-        let Detached { seq, job, .. } = detached;
-        let Some(queue) = self.queues.get_mut(detached.queue) else {
+        let Detached {
+            seq,
+            job,
+            queue: id,
+            put_size,
+            ..
+        } = detached;
+        let settings = &detached.settings;
+        let Some(queue) = self.queues.get_mut(id) else {
             return;
         };
+        if !detached.in_group {
+            self.groups
+                .take_back(seq, id, detached.put_time, settings, put_size);
+        }
         match &job.place {
             Place::Scheduled { .. } => drop(queue.scheduled.insert(seq)),
-            Place::Ready => queue.ready.add_returned(detached.settings.priority, seq),
+            Place::Ready => queue.ready.add_returned(settings.priority, seq),
             Place::Leased(_) => {}
-            Place::Ended { end, .. } => drop(match end {
-                End::Completed => queue.completed.insert(seq),
-                End::Dead => queue.dead.insert(seq),
-                End::Cancelled => queue.cancelled.insert(seq),
-            }),
         }
-        let state = job.state();
-        *queue.count_mut(state) += 1;
-        if is_live(state) {
-            queue.bytes += u64::from(detached.put_size);
-        }
-        job.add_deadlines(seq, &detached.settings, &mut self.deadlines);
+        *queue.count_mut(job.state()) += 1;
+        queue.bytes += u64::from(put_size);
+        job.add_deadlines(seq, settings, &mut self.deadlines);
         self.jobs.insert(seq, job);
+    }
+
+    /// Keeps a job that has ended.
+    pub(crate) fn keep(&mut self, detached: Detached, how: HowEnded) {
+        self.forget(&detached);
+        let (error, outcome) = Ended::told(detached.job.more);
+        let ended = Ended {
+            queue: detached.queue,
+            put_time: detached.put_time,
+            settings: detached.settings,
+            attempts: detached.job.attempts,
+            error,
+            outcome,
+            how,
+        };
+        self.add_ended(detached.seq, ended);
     }
 
     /// Nothing of the job is kept.
     pub(crate) fn forget(&mut self, detached: &Detached) {
-        self.groups.forget(detached.seq);
+        if detached.in_group {
+            self.groups.forget(detached.seq);
+        }
     }
 
     /// Leases one ready job, or as many as follow it in `jobs` and in its run, and
@@ -263,12 +318,4 @@ fn consecutive(jobs: &[JobSeq], max: u64) -> u64 {
         .take_while(|(job, expected)| job.0 == *expected)
         .count();
     u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-/// Whether jobs in this state count against `jobs_max`.
-pub(crate) fn is_live(state: JobState) -> bool {
-    match state {
-        JobState::Scheduled | JobState::Ready | JobState::Leased => true,
-        JobState::Completed | JobState::Dead | JobState::Cancelled => false,
-    }
 }

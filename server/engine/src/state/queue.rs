@@ -10,7 +10,7 @@ use crate::id::{JobSeq, QueueId, QueueName};
 use crate::settings::{JobSettings, QueueSettings};
 use crate::state::ready::ReadyOrder;
 use crate::time::Time;
-use crate::transition::JobState;
+use crate::transition::{End, JobState};
 
 /// A queue.
 #[derive(Clone, Debug)]
@@ -66,22 +66,36 @@ impl Queue {
         shared
     }
 
+    /// Its jobs that have ended so and are kept.
+    pub(crate) fn ended_mut(&mut self, end: End) -> &mut BTreeSet<JobSeq> {
+        match end {
+            End::Completed => &mut self.completed,
+            End::Dead => &mut self.dead,
+            End::Cancelled => &mut self.cancelled,
+        }
+    }
+
     /// How many of its jobs are in `state`.
     pub(crate) fn count_mut(&mut self, state: JobState) -> &mut u64 {
-        match state {
-            JobState::Scheduled => &mut self.counts.scheduled,
-            JobState::Ready => &mut self.counts.ready,
-            JobState::Leased => &mut self.counts.leased,
-            JobState::Completed => &mut self.counts.completed,
-            JobState::Dead => &mut self.counts.dead,
-            JobState::Cancelled => &mut self.counts.cancelled,
-        }
+        count_mut(&mut self.counts, state)
     }
 
     /// Whether `more` jobs may be put.
     pub(crate) fn has_room(&self, more: u64) -> bool {
         let max = self.settings.jobs_max;
         max.is_none_or(|max| self.counts.live().saturating_add(more) <= max)
+    }
+}
+
+/// How many of them are in `state`.
+pub(crate) fn count_mut(counts: &mut Counts, state: JobState) -> &mut u64 {
+    match state {
+        JobState::Scheduled => &mut counts.scheduled,
+        JobState::Ready => &mut counts.ready,
+        JobState::Leased => &mut counts.leased,
+        JobState::Completed => &mut counts.completed,
+        JobState::Dead => &mut counts.dead,
+        JobState::Cancelled => &mut counts.cancelled,
     }
 }
 

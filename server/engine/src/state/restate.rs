@@ -1,12 +1,16 @@
 //! Writing the present state again, and reading it back, so that the oldest
 //! records can go.
 
+use std::sync::Arc;
+
 use crate::engine::RestoreError;
 use crate::id::{JobSeq, LeaseNumber, QueueId};
+use crate::state::ended::{Ended, HowEnded};
 use crate::state::evolve::Unknown;
 use crate::state::job::{Job, Lease, More, Place};
-use crate::state::{Known, State};
-use crate::transition::{JobRestated, Sizes, Status, Transition};
+use crate::state::{Entry, Known, State};
+use crate::time::Time;
+use crate::transition::{End, JobRestated, Sizes, Status, Transition};
 
 impl State {
     /// The transitions that say the present state of these jobs. Unknown ones are
@@ -20,17 +24,16 @@ impl State {
             let Some(known) = self.known(seq) else {
                 continue;
             };
-            let follows = run.last().is_some_and(|last| {
-                last.seq.plus(1) == seq && last.group.first == known.group.first
-            });
-            if !follows || known.job.is_some() {
+            let status = status(&known);
+            let follows = run.last().is_some_and(|last| last.is_before(&known));
+            if !follows || status.is_some() {
                 restated.extend(run_restated(&run));
                 run.clear();
             }
-            match known.job {
+            match status {
                 None => run.push(known),
-                Some(job) => {
-                    let one = job_restated(&known, job);
+                Some(status) => {
+                    let one = job_restated(&known, status);
                     restated.push(Transition::JobRestated(Box::new(one)));
                 }
             }
@@ -70,18 +73,45 @@ impl State {
         let seq = restated.job;
         if let Some(known) = self.known(seq) {
             debug_assert_eq!(
-                known.job.map(|job| job_restated(&known, job)).as_ref(),
+                status(&known)
+                    .map(|status| job_restated(&known, status))
+                    .as_ref(),
                 Some(restated),
                 "a restated job is as it was"
             );
             return Ok(());
         }
-        if unknown == Unknown::Contradiction || self.groups.overlaps(seq, 1) {
+        if unknown == Unknown::Contradiction || self.any_taken(seq, 1) {
             return Err(RestoreError(format!(
                 "{seq:?} was restated but is not known"
             )));
         }
-        let mut job = Job::at(place(restated));
+        let place = match restated.status {
+            Status::Ended { end, retain_until } => {
+                self.take_ended(restated, end, retain_until);
+                return Ok(());
+            }
+            Status::Scheduled { ready_time } => Place::Scheduled { ready_time },
+            Status::Ready => Place::Ready,
+            Status::Leased {
+                lease,
+                grant_time,
+                lease_duration,
+                expire_time,
+                holder,
+            } => {
+                self.advance_leases(LeaseNumber(lease.0 + 1));
+                Place::Leased(Lease {
+                    number: lease,
+                    grant_time,
+                    lease_duration,
+                    expire_time,
+                    holder,
+                    session: None,
+                })
+            }
+        };
+        let mut job = Job::at(place);
         job.attempts = restated.attempts;
         let more = More {
             error: restated.error.clone(),
@@ -90,9 +120,6 @@ impl State {
         };
         if !more.error.is_empty() || more.cancel.is_some() || more.outcome.is_some() {
             job.more = Some(Box::new(more));
-        }
-        if let Status::Leased { lease, .. } = restated.status {
-            self.advance_leases(LeaseNumber(lease.0 + 1));
         }
         self.add_job(
             seq,
@@ -104,71 +131,85 @@ impl State {
         );
         Ok(())
     }
+
+    fn take_ended(&mut self, restated: &JobRestated, end: End, retain_until: Option<Time>) {
+        let queue = self.queues.entry_unnamed(restated.queue);
+        let ended = Ended {
+            queue: restated.queue,
+            put_time: restated.put_time,
+            settings: queue.share(&restated.settings),
+            attempts: restated.attempts,
+            error: restated.error.clone(),
+            outcome: restated.outcome.clone().map(Box::new),
+            how: HowEnded {
+                end,
+                retain_until,
+                size: restated.size,
+            },
+        };
+        self.add_ended(restated.job, ended);
+    }
+}
+
+impl Known<'_> {
+    /// Whether `next` is the next place, and put with it.
+    fn is_before(&self, next: &Self) -> bool {
+        self.seq.plus(1) == next.seq
+            && self.queue == next.queue
+            && self.put_time == next.put_time
+            && Arc::ptr_eq(self.settings, next.settings)
+    }
 }
 
 /// A run of jobs of one group that have never been leased.
 fn run_restated(run: &[Known<'_>]) -> Option<Transition> {
     let first = run.first()?;
-    let sizes: Vec<_> = run.iter().map(Known::size).collect();
+    let sizes: Vec<_> = run.iter().map(|known| known.size).collect();
     Some(Transition::JobsRestated {
         first: first.seq,
-        queue: first.group.queue,
-        put_time: first.group.put_time,
-        settings: (*first.group.settings).clone(),
+        queue: first.queue,
+        put_time: first.put_time,
+        settings: (**first.settings).clone(),
         sizes: Sizes::of(&sizes),
     })
 }
 
-fn job_restated(known: &Known<'_>, job: &Job) -> JobRestated {
+fn job_restated(known: &Known<'_>, status: Status) -> JobRestated {
     JobRestated {
         job: known.seq,
-        queue: known.group.queue,
-        put_time: known.group.put_time,
-        settings: (*known.group.settings).clone(),
-        size: known.size(),
-        attempts: job.attempts,
-        error: job.error().into(),
-        cancel: job.cancel().map(Into::into),
-        outcome: job.outcome().cloned(),
-        status: match job.place {
-            Place::Scheduled { ready_time } => Status::Scheduled { ready_time },
-            Place::Ready => Status::Ready,
-            Place::Leased(lease) => Status::Leased {
-                lease: lease.number,
-                grant_time: lease.grant_time,
-                lease_duration: lease.lease_duration,
-                expire_time: lease.expire_time,
-                holder: lease.holder,
-            },
-            Place::Ended {
-                end, retain_until, ..
-            } => Status::Ended { end, retain_until },
-        },
+        queue: known.queue,
+        put_time: known.put_time,
+        settings: (**known.settings).clone(),
+        size: known.size,
+        attempts: known.attempts(),
+        error: known.error().into(),
+        cancel: known.cancel().map(Into::into),
+        outcome: known.outcome().cloned(),
+        status,
     }
 }
 
-fn place(restated: &JobRestated) -> Place {
-    match restated.status {
-        Status::Scheduled { ready_time } => Place::Scheduled { ready_time },
-        Status::Ready => Place::Ready,
-        Status::Leased {
-            lease,
-            grant_time,
-            lease_duration,
-            expire_time,
-            holder,
-        } => Place::Leased(Lease {
-            number: lease,
-            grant_time,
-            lease_duration,
-            expire_time,
-            holder,
-            session: None,
-        }),
-        Status::Ended { end, retain_until } => Place::Ended {
-            end,
-            retain_until,
-            size: restated.size,
+/// Where the job is. `None`: in a run.
+fn status(known: &Known<'_>) -> Option<Status> {
+    let job = match known.entry {
+        Entry::Plain => return None,
+        Entry::Ended(ended) => {
+            return Some(Status::Ended {
+                end: ended.how.end,
+                retain_until: ended.how.retain_until,
+            });
+        }
+        Entry::Tracked(job) => job,
+    };
+    Some(match job.place {
+        Place::Scheduled { ready_time } => Status::Scheduled { ready_time },
+        Place::Ready => Status::Ready,
+        Place::Leased(lease) => Status::Leased {
+            lease: lease.number,
+            grant_time: lease.grant_time,
+            lease_duration: lease.lease_duration,
+            expire_time: lease.expire_time,
+            holder: lease.holder,
         },
-    }
+    })
 }
