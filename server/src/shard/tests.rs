@@ -17,6 +17,8 @@ use leaseq_store::{
 
 use super::*;
 
+mod batches;
+
 /// What a test says to the store and sees of it.
 #[derive(Default)]
 struct Script {
@@ -224,47 +226,6 @@ async fn no_answer_leaves_before_its_batch_is_durable() {
     );
     script.set(|state| state.held = false);
     assert!(waiting.await.is_ok());
-}
-
-/// Those who come first do not wait for all that has gathered behind them.
-#[tokio::test]
-async fn a_batch_is_closed_at_a_number_of_jobs() {
-    let script = Arc::new(Script::default());
-    let shard = serving(&script).await;
-    // With its answer the batch of the start is behind us.
-    assert!(put(&shard, "before").await.is_ok());
-    let begun = script.begun();
-    script.set(|state| state.held = true);
-    let mut first = Box::pin(put(&shard, "first"));
-    assert!(futures_poll(first.as_mut()).await.is_none());
-    script.wait_begun(begun + 1);
-    let half = ShardOptions::default().batch_jobs_max / 2;
-    let jobs = vec![NewJob::plain(Content::default()); half];
-    let mut waiting: Vec<_> = (0..4)
-        .map(|_| Box::pin(put_all(&shard, jobs.clone())))
-        .collect();
-    for put in &mut waiting {
-        assert!(futures_poll(put.as_mut()).await.is_none());
-    }
-    script.set(|state| state.held = false);
-    assert!(first.await.is_ok());
-    for put in waiting {
-        assert!(put.await.is_ok());
-    }
-    let state = script.state.lock().unwrap();
-    let jobs_in = |batch: &Batch| -> u32 {
-        let jobs = batch.transitions.iter().map(|it| match it {
-            Transition::JobsAdded { sizes, .. } => sizes.count(),
-            _ => 0,
-        });
-        jobs.sum()
-    };
-    let jobs: Vec<u32> = state.batches.iter().map(jobs_in).collect();
-    assert_eq!(jobs.iter().sum::<u32>() as usize, 2 + 4 * half);
-    assert!(
-        jobs.iter().all(|jobs| *jobs as usize <= 2 * half),
-        "{jobs:?}"
-    );
 }
 
 #[tokio::test]
