@@ -31,6 +31,10 @@ const READY_TIME_MAX: Duration = Duration::from_secs(30);
 /// The connections that fill a backlog, and the jobs in one of their messages.
 const FILL: (usize, usize) = (8, 100);
 
+/// A peer that cannot be filled within this is left out: with a sync for each of ten million
+/// jobs it would be at it for most of an hour, in each round.
+const FILL_TIME_MAX: Duration = Duration::from_secs(600);
+
 /// Which side of a queue a connection is.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Role {
@@ -146,7 +150,15 @@ impl Running {
             pairs: FILL.0,
             ..load.clone()
         };
-        drive::drive(&*self.peer, &load, self.server.pid(), Some(jobs)).await
+        let filled = drive::drive(&*self.peer, &load, self.server.pid(), Some(jobs));
+        tokio::time::timeout(FILL_TIME_MAX, filled)
+            .await
+            .unwrap_or_else(|_| {
+                let minutes = FILL_TIME_MAX.as_secs() / 60;
+                Err(Failure::new(format!(
+                    "{jobs} jobs could not be put in {minutes} minutes"
+                )))
+            })
     }
 
     /// Kills it and starts it again; gives the seconds to the first job.
