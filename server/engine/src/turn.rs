@@ -101,6 +101,12 @@ impl<'a> Turn<'a> {
         self.out.add(transition);
     }
 
+    /// Hands the store what is true already.
+    pub(crate) fn emit_again(&mut self, transition: Transition) {
+        self.write_completed();
+        self.out.add(transition);
+    }
+
     /// Completes a job of which nothing is kept and nobody has to be told. False:
     /// its lease does not stand.
     pub(crate) fn complete(&mut self, lease: LeaseRef) -> bool {

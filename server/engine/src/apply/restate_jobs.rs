@@ -7,7 +7,7 @@ use crate::turn::Turn;
 impl Turn<'_> {
     pub(super) fn restate_jobs(&mut self, jobs: Vec<JobSeq>) {
         for restated in self.state.restate_jobs(jobs) {
-            self.emit(restated);
+            self.emit_again(restated);
         }
     }
 }

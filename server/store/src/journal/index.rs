@@ -242,26 +242,25 @@ impl Index {
         let end = first.0.saturating_add(count);
         let mut at = first.0;
         while at < end {
-            let found = self.runs.range(..=at).next_back();
-            let inside = found.filter(|(start, run)| at < *start + u64::from(run.count));
-            let Some(start) = inside.map(|(start, _)| *start) else {
+            at = match self.remove_in_run(at, end) {
+                Some(upto) => upto,
                 // Nothing here: on to the next run.
-                match self.runs.range(at..end).next() {
-                    Some((next, _)) => at = *next,
+                None => match self.runs.range(at..end).next() {
+                    Some((next, _)) => *next,
                     None => return,
-                }
-                continue;
+                },
             };
-            at = self.remove_in(start, at, end);
         }
     }
 
-    /// Removes from `at` to `end` in the run that starts at `start`; gives the end
-    /// of what was dealt with.
-    fn remove_in(&mut self, start: u64, at: u64, end: u64) -> u64 {
-        let Some(run) = self.runs.get_mut(&start) else {
-            return end;
-        };
+    /// Removes from `at` to `end` in the run that holds `at`; gives the end of what was
+    /// dealt with.
+    fn remove_in_run(&mut self, at: u64, end: u64) -> Option<u64> {
+        let (start, run) = self.runs.range_mut(..=at).next_back()?;
+        let start = *start;
+        if at >= start + u64::from(run.count) {
+            return None;
+        }
         let upto = end.min(start + u64::from(run.count));
         let offset = |seq: u64| u32::try_from(seq - start).unwrap_or(u32::MAX);
         let (from, to) = (offset(at), offset(upto));
@@ -273,12 +272,16 @@ impl Index {
         }
         self.live_bytes -= bytes;
         self.leave_home(home, Load { jobs, bytes });
-        upto
+        Some(upto)
     }
 
     /// Makes room for a run of its own from `first` to below `end`: what was there
     /// is removed, and a run that reaches over it is cut, so that runs never overlap.
     fn clear(&mut self, first: u64, end: u64) {
+        let last = self.runs.last_key_value();
+        if last.is_none_or(|(start, run)| start + u64::from(run.count) <= first) {
+            return;
+        }
         self.remove(JobSeq(first), end - first);
         let over: Vec<u64> = self
             .runs
