@@ -1,5 +1,5 @@
-//! Turns `proto/leaseq/v1/*.proto` into Rust. No protoc is needed: protox compiles the files, and
-//! the descriptor set it makes also answers gRPC reflection.
+//! Turns `proto/leaseq/v1/*.proto` and gRPC's own health.proto into Rust. No protoc is needed:
+//! protox compiles the files, and the descriptor sets it makes also answer gRPC reflection.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,8 @@ use tonic_prost_build::FileDescriptorSet;
 
 const ROOT: &str = "proto";
 const PACKAGE_DIR: &str = "proto/leaseq";
+const HEALTH: &str = "proto/grpc/health/v1/health.proto";
+const CODEC: &str = "crate::codec::MessageCodec";
 
 /// The messages for which proto/lib.rs has types of its own. Nothing is generated for them, also
 /// not for a field that is new; a test tells if one is missing.
@@ -28,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     // A directory stands for all that is below it: new and removed files count as changes too.
     println!("cargo::rerun-if-changed={PACKAGE_DIR}");
+    println!("cargo::rerun-if-changed={HEALTH}");
 
     let files = proto_files(Path::new(PACKAGE_DIR).join("v1").as_path())?;
     let descriptors = compile(&files)?;
@@ -42,9 +45,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     builder
         .bytes(".leaseq.v1") // payloads are slices of the receive buffer, not copies of it
         .btree_map(".leaseq.v1") // no headers, the usual case, cost nothing
-        .codec_path("crate::codec::MessageCodec")
+        .codec_path(CODEC)
         .build_transport(false) // no `connect` in the stubs: channels are leaseq-client's business
         .compile_fds(FileDescriptorSet::decode(descriptors.as_slice())?)?;
+
+    let health = compile(&[PathBuf::from(HEALTH)])?;
+    fs::write(out_dir.join("health_descriptor.bin"), &health)?;
+    tonic_prost_build::configure()
+        .codec_path(CODEC)
+        .build_transport(false)
+        .compile_fds(FileDescriptorSet::decode(health.as_slice())?)?;
     Ok(())
 }
 

@@ -46,6 +46,23 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/leaseq.v1.rs"));
 }
 
+/// gRPC's health service, the protobuf package `grpc.health.v1`.
+pub mod health {
+    #![allow(
+        clippy::all,
+        clippy::pedantic,
+        unreachable_pub,
+        missing_docs,
+        rustdoc::all
+    )]
+
+    include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.rs"));
+
+    /// The compiled `.proto` file: what gRPC reflection serves.
+    pub const FILE_DESCRIPTOR_SET: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/health_descriptor.bin"));
+}
+
 /// The compiled `.proto` files with their comments and imports: what gRPC reflection serves.
 pub const FILE_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/leaseq_descriptor.bin"));

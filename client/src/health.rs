@@ -1,8 +1,8 @@
 //! Health: whether the server serves. The one call that needs no authkey.
 
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
+use leaseq_proto::health::HealthCheckRequest;
+use leaseq_proto::health::health_check_response::ServingStatus;
+use leaseq_proto::health::health_client::HealthClient;
 
 use crate::client::Client;
 use crate::error::Result;

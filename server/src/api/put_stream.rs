@@ -82,10 +82,7 @@ impl PutAnswers {
                 Poll::Ready(Some(Ok(request))) => self.submit(request),
                 Poll::Ready(Some(Err(broken))) => {
                     self.requests = None;
-                    self.broken = Some(status::of_stream(
-                        &broken,
-                        self.api.limits.request_bytes_max,
-                    ));
+                    self.broken = Some(status::adopted(&broken, self.api.limits.request_bytes_max));
                 }
                 Poll::Ready(None) => self.requests = None,
             }

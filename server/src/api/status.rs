@@ -276,37 +276,58 @@ fn explain_revoked() -> Explained {
     )
 }
 
-/// Why a stream of requests broke off, in our terms.
-pub(crate) fn of_stream(broken: &Status, request_bytes_max: usize) -> Status {
-    if broken.details().is_empty() {
-        adopted(broken.code(), broken.message(), request_bytes_max)
-    } else {
-        broken.clone()
+/// A status that the gRPC library made by itself while it read a request, in our terms. One that
+/// has details is ours already.
+pub(crate) fn adopted(status: &Status, request_bytes_max: usize) -> Status {
+    if !status.details().is_empty() {
+        return status.clone();
     }
-}
-
-/// A status that the gRPC library made by itself while it read a request, in our terms.
-pub(crate) fn adopted(code: Code, message: &str, request_bytes_max: usize) -> Status {
     let bad_request = |message: String, reason| {
         Explained::new(Code::InvalidArgument, reason, message).field("request")
     };
-    match code {
-        Code::OutOfRange => bad_request(
+    // Every code is named: each is the fault of a peer, so none may become INTERNAL or UNKNOWN,
+    // which are for bugs of this server.
+    match status.code() {
+        // Larger than the limit as it arrives, or when it is decompressed.
+        Code::OutOfRange | Code::ResourceExhausted => bad_request(
             format!(
-                "the request is larger than this server's limits.request_bytes of \
-                 {request_bytes_max}; send fewer jobs at once"
+                "the request has more than {request_bytes_max} bytes, which is \
+                 limits.request_bytes of this server, or what a health check may have; send \
+                 fewer jobs at once"
             ),
             ErrorReason::PayloadTooLarge,
         )
         .with("limit", "limits.request_bytes")
-        .with("max", request_bytes_max),
-        Code::Internal => bad_request(
-            format!("the request cannot be read: {message}"),
+        .with("max", request_bytes_max)
+        .into_status(),
+        Code::Internal | Code::InvalidArgument => bad_request(
+            format!("the request cannot be read: {}", status.message()),
             ErrorReason::InvalidField,
-        ),
-        other => Explained::new(other, ErrorReason::Unsupported, message),
+        )
+        .into_status(),
+        Code::Unimplemented => Explained::new(
+            Code::Unimplemented,
+            ErrorReason::Unsupported,
+            status.message(),
+        )
+        .into_status(),
+        // The connection or the call broke before the request was complete. Nobody reads this
+        // answer; it is for the log and the metrics.
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => {
+            Status::cancelled(format!("the request broke off: {}", status.message()))
+        }
     }
-    .into_status()
 }
 
 #[cfg(test)]

@@ -333,7 +333,9 @@ section! {
 section! {
     /// Logging, to standard error.
     Log {
-        /// What is logged: error, warn, info, debug (every call and every batch), trace.
+        /// What is logged: error, warn, info, debug (every call and every batch), trace. Of each
+        /// kind of line above debug at most 10 are written in a second, of audit lines 1000; the
+        /// others are counted.
         level: LogLevel = "log.level", "info", Kind::Choice(LogLevel::WORDS);
         /// How: text, json, or auto (text on a terminal, json elsewhere).
         format: LogFormat = "log.format", "auto", Kind::Choice(LogFormat::WORDS);

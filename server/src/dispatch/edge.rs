@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::handover::Handover;
-use crate::api::status::of_stream;
+use crate::api::status::adopted;
 
 /// A generated service whose answers are ours to the end: leases that do not get out come back,
 /// and a status that the library made by itself says what every status of this server says.
@@ -79,7 +79,7 @@ where
         let refused = Status::from_header_map(response.headers())
             .filter(|status| status.code() != Code::Ok && status.details().is_empty());
         Poll::Ready(Ok(match refused {
-            Some(status) => of_stream(&status, self.request_bytes_max).into_http(),
+            Some(status) => adopted(&status, self.request_bytes_max).into_http(),
             None => response,
         }))
     }

@@ -14,7 +14,7 @@ use super::due::{Asked, Due};
 use crate::api::convert::session::flow;
 use crate::api::fault::{Fault, Invalid};
 use crate::api::lease::{Speech, inside};
-use crate::api::status::of_stream;
+use crate::api::status::adopted;
 use crate::shard::{Refusal, SessionSender, ShardHandle};
 
 /// How long a stream may stand without `open`: it costs memory and does nothing.
@@ -85,7 +85,7 @@ impl Inbound {
     ) -> Result<Option<Request>, Status> {
         let next = requests.message().await;
         let Some(message) =
-            next.map_err(|broken| of_stream(&broken, self.speech.limits.request_bytes_max))?
+            next.map_err(|broken| adopted(&broken, self.speech.limits.request_bytes_max))?
         else {
             return Ok(None);
         };

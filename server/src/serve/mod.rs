@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::listener::{Admission, Closing, Listener, Options};
 use crate::reload::{Reloader, WatchedKeys, WatchedTls};
 use crate::shard::{self, ShardHandle};
-use crate::telemetry::GrpcMetrics;
+use crate::telemetry::{GrpcMetrics, report_suppressed};
 use crate::tls::{Protocol, TlsFiles, TlsState};
 
 /// A server that is yet to be started.
@@ -98,9 +98,8 @@ impl Server {
             started: Instant::now(),
             closing: Closing::default(),
         };
-        let (health, health_service) = tonic_health::server::health_reporter();
-        let mut tasks = vec![health::spawn(health, parts.shard.watch()).await];
-        let stack = stack::build(&parts, health_service)?;
+        let mut tasks = vec![tokio::spawn(report_suppressed())];
+        let stack = stack::build(&parts)?;
         let listener = Listener::new(
             grpc_socket,
             Admission::new(&parts.config.limits, parts.metrics.clone()),

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use tonic::service::Routes;
-use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::ServiceBuilder;
 
-use super::{Parts, ServeError};
+use super::{Parts, ServeError, health};
 use crate::api::{Api, ServerFacts, roles};
 use crate::auth::{AuthLayer, AuthService};
 use crate::config::{Config, Reflection, StoreKind};
@@ -15,10 +14,7 @@ use crate::telemetry::{CallLayer, CallService, CatchPanicLayer, CatchPanicServic
 /// All layers with the handlers inside.
 pub(super) type Stack = CallService<CatchPanicService<AuthService<Routes>>>;
 
-pub(super) fn build<H: Health>(
-    parts: &Parts,
-    health: HealthServer<H>,
-) -> Result<Stack, ServeError> {
+pub(super) fn build(parts: &Parts) -> Result<Stack, ServeError> {
     let config = &parts.config;
     let layers = ServiceBuilder::new()
         // First, so that every call is measured and logged, also one that is refused or panics.
@@ -32,14 +28,14 @@ pub(super) fn build<H: Health>(
             config.reflection,
             parts.metrics.clone(),
         ));
-    Ok(layers.service(routes(parts, health)?))
+    Ok(layers.service(routes(parts)?))
 }
 
-fn routes<H: Health>(parts: &Parts, health: HealthServer<H>) -> Result<Routes, ServeError> {
+fn routes(parts: &Parts) -> Result<Routes, ServeError> {
     let config = &parts.config;
     let limits = Arc::new(config.limits.clone());
     let api = Api::new(parts.shard.clone(), limits, facts(parts));
-    let mut routes = Routes::new(health)
+    let mut routes = Routes::new(health::service(parts.shard.watch()))
         .add_service(api.queue_service())
         .add_service(api.admin_service());
     if config.reflection != Reflection::Off {
@@ -56,7 +52,7 @@ fn routes<H: Health>(parts: &Parts, health: HealthServer<H>) -> Result<Routes, S
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(leaseq_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(leaseq_proto::health::FILE_DESCRIPTOR_SET)
         // The details of errors, so that tools can print them.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -16,26 +15,19 @@ use tower::{Layer, Service};
 use tracing::{Span, debug, debug_span, error, field, info, warn};
 
 use super::grpc::{GrpcMetrics, OpenCall};
-use super::throttle::Throttle;
+use super::throttle::AUDIT;
 use crate::auth::Identity;
 use crate::listener::Standing;
-
-/// How many lines about refused callers are written in a second.
-const REFUSED_LINES_PER_SECOND: u64 = 10;
 
 /// Measures and logs every call.
 #[derive(Clone)]
 pub(crate) struct CallLayer {
     metrics: GrpcMetrics,
-    refused: Arc<Throttle>,
 }
 
 impl CallLayer {
     pub(crate) fn new(metrics: GrpcMetrics) -> Self {
-        Self {
-            metrics,
-            refused: Arc::new(Throttle::new(REFUSED_LINES_PER_SECOND)),
-        }
+        Self { metrics }
     }
 }
 
@@ -84,7 +76,6 @@ where
 /// One call from its beginning to its end, however that comes.
 struct Call {
     open: OpenCall,
-    refused: Arc<Throttle>,
     began: Instant,
     peer: Option<SocketAddr>,
     identity: Option<Identity>,
@@ -104,7 +95,6 @@ impl Call {
         );
         Self {
             open,
-            refused: Arc::clone(&layer.refused),
             began: Instant::now(),
             peer,
             identity: None,
@@ -131,21 +121,21 @@ impl Call {
         let millis = took.as_secs_f64() * 1e3;
         // One set of fields, four levels: the level of a line cannot be a variable.
         macro_rules! line {
-            ($level:ident, $text:literal $(, $extra:tt)*) => {
-                $level!(method = method.name, key, peer, code = ?code, millis, $($extra,)* $text)
+            ($level:ident, $text:literal, $($more:tt)*) => {
+                $level!($($more)* method = method.name, key, peer, code = ?code, millis, $text)
             };
         }
         match code {
-            // Something broke that should not.
-            Code::Internal | Code::Unknown | Code::DataLoss => line!(error, "call failed", message),
-            Code::Unauthenticated | Code::PermissionDenied => {
-                if let Some(suppressed) = self.refused.pass() {
-                    line!(warn, "call refused", message, suppressed);
-                }
+            // Something broke that should not. A fault of the peer is never one of these codes.
+            Code::Internal | Code::Unknown | Code::DataLoss => {
+                line!(error, "call failed", error = message,);
             }
-            _ if method.is_audited => line!(info, "admin call"),
-            Code::Ok => line!(debug, "call"),
-            _ => line!(debug, "call", message),
+            Code::Unauthenticated | Code::PermissionDenied => {
+                line!(warn, "call refused", error = message,);
+            }
+            _ if method.is_audited => line!(info, "admin call", target: AUDIT,),
+            Code::Ok => line!(debug, "call",),
+            _ => line!(debug, "call", error = message,),
         }
     }
 

@@ -127,7 +127,7 @@ impl GrpcMetrics {
         let mut methods = Vec::new();
         for set in [
             leaseq_proto::FILE_DESCRIPTOR_SET,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            leaseq_proto::health::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
         ] {

@@ -19,3 +19,4 @@ pub(crate) use grpc::{AuthFailure, ConnectionEnd, ConnectionLimit, GrpcMetrics};
 pub use log::{LogError, init};
 pub(crate) use refusals::limit_refused;
 pub(crate) use scrape::{Facts, scrape};
+pub(crate) use throttle::report_suppressed;

@@ -224,7 +224,7 @@ fn what_a_message_names_is_in_the_metadata_too() {
 
 #[test]
 fn a_status_of_the_library_becomes_one_of_ours() {
-    let too_large = of_stream(
+    let too_large = adopted(
         &Status::out_of_range("decoded message length too large"),
         4096,
     );
@@ -232,8 +232,8 @@ fn a_status_of_the_library_becomes_one_of_ours() {
     let info = too_large.get_details_error_info().expect("an ErrorInfo");
     assert_eq!(info.reason, "PAYLOAD_TOO_LARGE");
     assert_eq!(info.metadata["max"], "4096");
-    let garbage = of_stream(&Status::internal("failed to decode Protobuf message"), 4096);
+    let garbage = adopted(&Status::internal("failed to decode Protobuf message"), 4096);
     assert_eq!(garbage.code(), Code::InvalidArgument);
     let ours = Status::from(Fault::Bug("kept as it is"));
-    assert_eq!(of_stream(&ours, 4096).code(), Code::Internal);
+    assert_eq!(adopted(&ours, 4096).code(), Code::Internal);
 }
