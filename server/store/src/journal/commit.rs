@@ -98,7 +98,7 @@ impl<D: Disk> Journal<D> {
             epoch: self.epoch,
             time: draft.time,
             meta_crc,
-            durable: self.durable(),
+            durable: self.durability.position(),
         });
         let len = draft.frame_len() as u64;
         let mut segment_len = 0;
@@ -123,11 +123,11 @@ impl<D: Disk> Journal<D> {
             SyncPolicy::Always => self.sync_last(),
             SyncPolicy::Os => Ok(()),
             SyncPolicy::Interval(_) => {
-                let (Some(flusher), Some(last)) = (&self.flusher, self.segments.back()) else {
+                let Some(last) = self.segments.back() else {
                     return Err(StoreError::Failed);
                 };
                 let name = segment::name(last.number);
-                let told = flusher.written(&last.file, self.next);
+                let told = self.durability.sync_later(&last.file, self.next);
                 self.checked("cannot sync", &name, told)
             }
         }
@@ -138,20 +138,9 @@ impl<D: Disk> Journal<D> {
         let Some(last) = self.segments.back() else {
             return Err(StoreError::Failed);
         };
-        let (name, file) = (segment::name(last.number), last.file.clone());
-        self.checked("cannot sync", &name, file.sync_data())?;
-        self.durable = self.next;
-        if let Some(flusher) = &self.flusher {
-            flusher.synced(self.next);
-        }
-        Ok(())
-    }
-
-    /// Every batch before this is synced.
-    fn durable(&self) -> Position {
-        self.flusher
-            .as_ref()
-            .map_or(self.durable, |flusher| self.durable.max(flusher.durable()))
+        let name = segment::name(last.number);
+        let synced = self.durability.sync(&last.file, self.next);
+        self.checked("cannot sync", &name, synced)
     }
 
     /// Makes sure that the last segment has room for so many bytes.
@@ -197,7 +186,7 @@ impl<D: Disk> Journal<D> {
         start.resize(SEGMENT_HEADER_BYTES + TERMINATOR_BYTES, 0);
         let begun = file
             .write_all_at(&start, 0)
-            .and_then(|()| file.sync_data())
+            .and_then(|()| self.durability.sync(&file, Position::default()))
             .and_then(|()| self.disk.rename(SPARE_NAME, &name))
             .and_then(|()| self.disk.sync_dir());
         self.checked("cannot begin", &name, begun)?;

@@ -12,9 +12,10 @@ use super::carried::{note, remembered_puts};
 use super::frame::Kind;
 use super::index::Place;
 use super::open::{Opened, open_segments};
+use super::renew::FramePlace;
 use super::scan::{Before, End, Frame, Scanned, scan};
 use super::segment::{self, SPARE_NAME, Segment};
-use super::sync::{Flusher, SyncPolicy};
+use super::sync::SyncPolicy;
 use crate::disk::{Disk, DiskFile};
 use crate::doctor::{Findings, SegmentFinding};
 use crate::record;
@@ -36,9 +37,8 @@ pub(super) struct Progress {
     batches: u64,
     /// Remembered Puts read so far.
     puts: u64,
-    /// The frames of the last segment that no later one knows to be synced: the
-    /// position and the place of each.
-    unsure: VecDeque<(Position, u64)>,
+    /// The frames that no later one knows to be synced, oldest first.
+    unsynced: VecDeque<(Position, FramePlace)>,
 }
 
 impl Progress {
@@ -54,7 +54,7 @@ impl Progress {
             trimmed: 0,
             batches: 0,
             puts: 0,
-            unsure: VecDeque::new(),
+            unsynced: VecDeque::new(),
         }
     }
 }
@@ -172,8 +172,6 @@ impl<D: Disk> Journal<D> {
             ));
         }
         let number = segment.header.number;
-        // A segment is synced as a whole before the next one begins.
-        progress.unsure.clear();
         let before = Before {
             next: progress.next,
             epoch: progress.epoch,
@@ -225,10 +223,14 @@ impl<D: Disk> Journal<D> {
         let header = &frame.header;
         progress.next = header.next();
         progress.epoch = progress.epoch.max(header.epoch);
-        progress.unsure.push_back((header.position, frame.at));
-        let is_sure = |(position, _): &(Position, u64)| *position < header.durable;
-        while progress.unsure.front().is_some_and(is_sure) {
-            progress.unsure.pop_front();
+        let place = FramePlace {
+            segment,
+            at: frame.at,
+        };
+        progress.unsynced.push_back((header.position, place));
+        let is_synced = |(position, _): &(Position, FramePlace)| *position < header.durable;
+        while progress.unsynced.front().is_some_and(is_synced) {
+            progress.unsynced.pop_front();
         }
         match header.kind {
             Kind::Trim => {
@@ -306,7 +308,8 @@ impl<D: Disk> Journal<D> {
             self.checked("cannot write", &name, written)?;
             from += step;
         }
-        self.checked("cannot sync", &name, file.sync_data())?;
+        let synced = self.durability.sync(&file, Position::default());
+        self.checked("cannot sync", &name, synced)?;
         Ok(torn.end - torn.start)
     }
 
@@ -321,16 +324,13 @@ impl<D: Disk> Journal<D> {
         }
         // What was read may still be in the caches of the system alone, if the last
         // owner was killed: from here on it counts as synced.
-        self.renew(progress.unsure.front().map(|(_, at)| *at))?;
+        self.renew(progress.unsynced.front().map(|(_, place)| *place))?;
         let synced = self.disk.sync_dir();
         self.checked("cannot sync", "", synced)?;
         if let SyncPolicy::Interval(interval) = self.options.sync {
-            let flusher = Flusher::start(interval);
-            let flusher = self.checked("cannot start a thread for", "", flusher)?;
-            flusher.synced(self.next);
-            self.flusher = Some(flusher);
+            let started = self.durability.start_flusher(interval);
+            self.checked("cannot start a thread for", "", started)?;
         }
-        self.durable = self.next;
         self.set_space_aside()
     }
 

@@ -18,6 +18,7 @@ mod carried;
 mod commit;
 mod compact;
 mod contents;
+mod durability;
 mod frame;
 mod index;
 mod live;
@@ -41,9 +42,9 @@ pub use self::sync::{SyncPolicy, SyncPolicyError};
 
 use self::compact::CompactionState;
 use self::contents::Cache;
+use self::durability::Durability;
 use self::index::{Blob, Index};
 use self::segment::Segment;
-use self::sync::Flusher;
 use crate::disk::{Disk, RealDisk};
 use crate::doctor::Findings;
 use crate::seam::{
@@ -60,7 +61,7 @@ pub struct Journal<D: Disk> {
     segments: VecDeque<Segment<D::File>>,
     /// A segment's worth of space, set aside.
     spare: Option<D::File>,
-    flusher: Option<Flusher<D::File>>,
+    durability: Durability<D::File>,
     index: Index,
     cache: Cache,
     compaction: CompactionState,
@@ -71,8 +72,6 @@ pub struct Journal<D: Disk> {
     emptied: BTreeMap<JobSeq, Blob>,
     epoch: Epoch,
     next: Position,
-    /// Every batch before this was synced.
-    durable: Position,
     failed: bool,
 }
 
@@ -95,7 +94,7 @@ impl<D: Disk> Journal<D> {
             options,
             segments: VecDeque::new(),
             spare: None,
-            flusher: None,
+            durability: Durability::new(),
             index: Index::default(),
             cache: Cache::new(options.cache_bytes),
             compaction: CompactionState::default(),
@@ -103,7 +102,6 @@ impl<D: Disk> Journal<D> {
             emptied: BTreeMap::new(),
             epoch: Epoch::default(),
             next: Position::default(),
-            durable: Position::default(),
             failed: false,
         }
     }
@@ -133,13 +131,14 @@ impl<D: Disk> Journal<D> {
         })
     }
 
-    /// J3.
-    fn usable(&self) -> Result<(), StoreError> {
-        if self.failed || self.segments.is_empty() {
-            Err(StoreError::Failed)
-        } else {
-            Ok(())
-        }
+    /// J3: also after a sync in the background that failed.
+    fn usable(&mut self) -> Result<(), StoreError> {
+        let Some(last) = self.segments.back().filter(|_| !self.failed) else {
+            return Err(StoreError::Failed);
+        };
+        let name = segment::name(last.number);
+        let synced = self.durability.check();
+        self.checked("cannot sync", &name, synced)
     }
 
     fn report(&self) -> Report {
