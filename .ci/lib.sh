@@ -11,6 +11,8 @@ mkdir -p "$TOOLS"
 # shellcheck disable=SC2034 # used by those who source this
 BUF_VERSION=1.75.0
 # shellcheck disable=SC2034
+CARGO_DENY_VERSION=0.20.2
+# shellcheck disable=SC2034
 GRPCURL_VERSION=v1.9.4
 
 say() { printf '== %s\n' "$*"; }
