@@ -7,6 +7,7 @@ pub mod config;
 mod dispatch;
 mod listener;
 mod os;
+mod probe;
 mod refusal;
 mod reload;
 mod serve;
@@ -16,6 +17,7 @@ pub mod telemetry;
 mod tls;
 
 pub use auth::KeysError;
+pub use probe::{ProbeError, is_ready};
 pub use serve::{RunningServer, ServeError, Server};
 pub use shutdown::run;
 pub use tls::TlsError;

@@ -1,5 +1,6 @@
 //! Certificates, by rustls with ring; read again when they change.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::Tls;
+use crate::config::{Config, Tls};
 
 /// Certificates cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -28,6 +29,15 @@ pub(crate) enum Protocol {
     Grpc,
     /// HTTP/1; no client certificate, because probes and scrapers have none.
     Admin,
+}
+
+impl Config {
+    /// Whether the admin port uses TLS. On loopback it does not: the browser and curl of this
+    /// machine do not know the server's certificate.
+    pub(crate) fn is_admin_port_encrypted(&self) -> bool {
+        let beyond_loopback = |addr: SocketAddr| !addr.ip().is_loopback();
+        self.tls.cert.is_some() && self.admin_listen.is_some_and(beyond_loopback)
+    }
 }
 
 /// The files that the configuration names.

@@ -80,7 +80,16 @@ impl Files {
         config.tls.cert = Some(self.cert.clone());
         config.tls.key = Some(self.key.clone());
         config.tls.client_ca = ask_clients.then(|| self.client_ca.clone());
+        config.admin_listen = Some("127.0.0.1:0".parse().unwrap());
         start(config).await
+    }
+
+    /// The configuration of this server as a probe on the same machine reads it.
+    fn as_configured(&self, server: &RunningServer) -> Config {
+        let mut config = config_with_key();
+        config.tls.cert = Some(self.cert.clone());
+        config.admin_listen = server.admin_addr();
+        config
     }
 }
 
@@ -194,4 +203,21 @@ async fn a_new_certificate_is_for_new_connections_and_old_ones_go_on() {
         tokio::task::yield_now().await;
     }
     assert_eq!(old.code(INFO, WITH_KEY).await, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_local_probe_needs_no_authority_and_no_client_certificate() {
+    let authority = Authority::new();
+    let files = Files::new(&authority.issue("queue.example"), &authority);
+    let server = files.start(true).await;
+    let config = files.as_configured(&server);
+    assert!(leaseq_server::is_ready(&config).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_local_probe_without_an_admin_port_says_why_it_cannot_ask() {
+    let refused = leaseq_server::is_ready(&config_with_key())
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("admin_listen"), "{refused}");
 }

@@ -26,6 +26,9 @@ fn no_server_is_5_and_says_where_and_what_next() {
     assert!(said.stderr.contains("leaseq dev"), "{said:?}");
     assert_eq!(said.stdout, "");
     run(&["health", "--addr", &addr, "--connect-timeout", "0"]).ends(5);
+    let mut local = leaseq(&["health", "--local"]);
+    let said = Said::of(local.env("LEASEQ_ADMIN_LISTEN", &addr).output().unwrap()).ends(5);
+    assert!(said.stderr.contains(&addr), "{said:?}");
 }
 
 #[test]

@@ -182,12 +182,7 @@ fn read_tls(config: &Config) -> Result<TlsInUse, ServeError> {
         return Ok(TlsInUse { watched: None });
     };
     let mut states = vec![(Protocol::Grpc, TlsState::new(files.load(Protocol::Grpc)?))];
-    // On loopback the admin page is for this machine's browser and curl, which do not know our
-    // certificate.
-    if config
-        .admin_listen
-        .is_some_and(|addr| !addr.ip().is_loopback())
-    {
+    if config.is_admin_port_encrypted() {
         states.push((Protocol::Admin, TlsState::new(files.load(Protocol::Admin)?)));
     }
     let digest = files.digest();
