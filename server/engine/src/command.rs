@@ -170,10 +170,10 @@ pub enum Command {
         /// Randomness for the jitter of retries.
         random: u64,
     },
-    /// The server's clock was moved ahead by `by` (a start, a suspended machine,
-    /// a clock set forward): every lease lasts that much longer. No answer.
-    ClockMoved {
-        /// How far.
+    /// The server did not run for a while (it was stopped, or the machine was
+    /// suspended): leases, sessions and waiting calls last that much longer. No answer.
+    Stalled {
+        /// For how long.
         by: Duration,
     },
     /// Writes the present state of these jobs again, so that the store can drop

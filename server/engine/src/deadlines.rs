@@ -1,13 +1,13 @@
 //! What falls due when, in the order of time.
 //!
-//! There are two of these: one in the durable state (what follows from transitions
-//! alone) and one for what lives only while the process does. `Tick` takes what is
-//! due from both.
+//! There are three of these: two in the durable state (what follows from transitions
+//! alone), and one for what lives only while the process does. `Tick` takes what is due
+//! from all of them.
 
 use std::collections::BTreeSet;
 
 use crate::id::{JobSeq, SessionId, Ticket};
-use crate::time::Time;
+use crate::time::{LeaseTime, Time};
 
 /// Something that falls due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -26,21 +26,37 @@ pub(crate) enum Deadline {
     Wait(Ticket),
 }
 
-/// Deadlines in order. Each is in here at most once for its moment.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Deadlines(BTreeSet<(Time, Deadline)>);
+/// Deadlines in order, in server time or in lease time. Each is in here at most once for
+/// its moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadlines<T>(BTreeSet<(T, Deadline)>);
 
-impl Deadlines {
-    pub(crate) fn insert(&mut self, at: Time, deadline: Deadline) {
+/// The deadlines of jobs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JobDeadlines {
+    /// Delays and retention: they count all time that passes.
+    pub(crate) jobs: Deadlines<Time>,
+    /// Ends of leases: they do not count stalls.
+    pub(crate) leases: Deadlines<LeaseTime>,
+}
+
+impl<T> Default for Deadlines<T> {
+    fn default() -> Self {
+        Self(BTreeSet::new())
+    }
+}
+
+impl<T: Copy + Ord> Deadlines<T> {
+    pub(crate) fn insert(&mut self, at: T, deadline: Deadline) {
         self.0.insert((at, deadline));
     }
 
     /// Whether it was there.
-    pub(crate) fn remove(&mut self, at: Time, deadline: Deadline) -> bool {
+    pub(crate) fn remove(&mut self, at: T, deadline: Deadline) -> bool {
         self.0.remove(&(at, deadline))
     }
 
-    pub(crate) fn contains(&self, at: Time, deadline: Deadline) -> bool {
+    pub(crate) fn contains(&self, at: T, deadline: Deadline) -> bool {
         self.0.contains(&(at, deadline))
     }
 
@@ -49,12 +65,13 @@ impl Deadlines {
     }
 
     /// The first moment at which something is due.
-    pub(crate) fn next(&self) -> Option<Time> {
+    pub(crate) fn next(&self) -> Option<T> {
         self.0.first().map(|(at, _)| *at)
     }
 
-    /// Adds up to `max` of those that are due at `now` to `due`.
-    pub(crate) fn collect_due(&self, now: Time, max: usize, due: &mut Vec<(Time, Deadline)>) {
-        due.extend(self.0.iter().take_while(|(at, _)| *at <= now).take(max));
+    /// Up to `max` of those that are due at `now`.
+    pub(crate) fn due(&self, now: T, max: usize) -> impl Iterator<Item = (T, Deadline)> {
+        let all = self.0.iter().copied();
+        all.take_while(move |(at, _)| *at <= now).take(max)
     }
 }

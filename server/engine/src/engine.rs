@@ -106,14 +106,14 @@ impl Engine {
     }
 
     /// The replay is over: rebuilds what is derived. `last_time` is the time of
-    /// the last batch. Emits `ClockMoved` by the time the server was down, so that
-    /// no lease ended while nobody could extend it.
+    /// the last batch. Emits `Stalled` for the time the server was down, so that
+    /// no lease ended while it could not be extended.
     pub fn restored(&mut self, last_time: Time, now: Time, out: &mut Output) {
         let down = now.since(last_time);
         let leases = self.state.jobs.iter().any(|(_, job)| job.lease().is_some());
         let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out);
         if leases && !down.is_zero() {
-            turn.emit(Transition::ClockMoved { by: down });
+            turn.emit(Transition::Stalled { by: down });
         }
         turn.finish();
         self.leave_behind_sessions(now);
@@ -148,7 +148,8 @@ impl Engine {
                 self.state.bind(seq, Some(id));
             }
             self.live.sessions.insert(id, session);
-            self.live.expire_session_at(id, now.after(duration));
+            let at = self.state.lease_clock.lease_time(now).after(duration);
+            self.live.expire_session_at(id, at);
         }
     }
 
@@ -203,12 +204,11 @@ impl Engine {
     /// When the next `Command::Tick` is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let durable = self.state.deadlines.next();
-        let live = self.live.deadlines.next();
-        match (durable, live) {
-            (Some(durable), Some(live)) => Some(durable.min(live)),
-            (one, other) => one.or(other),
-        }
+        let leases = self.state.deadlines.leases.next();
+        let first = leases.into_iter().chain(self.live.deadlines.next()).min();
+        let first = first.map(|at| self.state.lease_clock.time(at));
+        let jobs = self.state.deadlines.jobs.next();
+        jobs.into_iter().chain(first).min()
     }
 
     /// Looks at everything and compares it with everything else: for tests and for

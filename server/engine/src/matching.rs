@@ -73,7 +73,7 @@ impl Turn<'_> {
         let bytes_room = session.flow.bytes_max.saturating_sub(session.bytes);
         let one_whatever_size = session.held.is_empty();
         let duration = session.lease_duration;
-        let expire_time = session.expire_time;
+        let expire_time = self.state.lease_clock.time(session.expire_time);
         let picked = self.pick(queue, max, bytes_room, one_whatever_size);
         self.live.leave_session(id, Some(name));
         if picked.jobs.is_empty() {

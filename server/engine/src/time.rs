@@ -2,8 +2,8 @@
 
 pub use std::time::Duration;
 
-/// A moment: milliseconds since the Unix epoch on the server's own clock, which
-/// starts at the wall clock and never goes back.
+/// A moment in server time: milliseconds on the server's own clock. It advances by
+/// time that has passed and by nothing else: never by a clock that is set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Time(u64);
 
@@ -35,5 +35,40 @@ impl Time {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A moment in lease time: server time without the stalls, in which the server did not
+/// run. Leases, sessions and waiting calls go by it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(crate) struct LeaseTime(u64);
+
+impl LeaseTime {
+    /// The moment `duration` later.
+    pub(crate) fn after(self, duration: Duration) -> Self {
+        Self(Time(self.0).after(duration).0)
+    }
+}
+
+/// Turns server time into lease time and back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct LeaseClock {
+    /// Milliseconds of all stalls so far.
+    stalled: u64,
+}
+
+impl LeaseClock {
+    pub(crate) fn lease_time(self, time: Time) -> LeaseTime {
+        LeaseTime(time.0.saturating_sub(self.stalled))
+    }
+
+    pub(crate) fn time(self, lease_time: LeaseTime) -> Time {
+        Time(lease_time.0.saturating_add(self.stalled))
+    }
+
+    /// The last `by` was a stall: every moment in lease time is that much later in
+    /// server time.
+    pub(crate) fn stall(&mut self, by: Duration) {
+        self.stalled = Time(self.stalled).after(by).0;
     }
 }

@@ -127,9 +127,9 @@ pub enum Transition {
         /// The key of the check value in its lease tokens.
         token_key: [u8; 16],
     },
-    /// The clock was moved ahead: every lease ends that much later.
-    ClockMoved {
-        /// How far.
+    /// The server did not run for a while: every lease ends that much later.
+    Stalled {
+        /// For how long.
         by: Duration,
     },
     /// A queue came to be, or was restated: replaces what is known of it.

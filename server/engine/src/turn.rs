@@ -11,7 +11,7 @@ use crate::settings::EngineConfig;
 use crate::state::State;
 use crate::state::evolve::Unknown;
 use crate::state::job::Lease;
-use crate::time::Time;
+use crate::time::{LeaseTime, Time};
 use crate::transition::Transition;
 
 /// One command being applied.
@@ -147,11 +147,16 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Now in lease time.
+    pub(crate) fn lease_now(&self) -> LeaseTime {
+        self.state.lease_clock.lease_time(self.now)
+    }
+
     /// A sign of life.
     pub(crate) fn renew(&mut self, session: SessionId) {
         let alive = self.live.sessions.get(&session);
         if let Some(duration) = alive.filter(|s| s.is_open()).map(|s| s.lease_duration) {
-            let at = self.now.after(duration);
+            let at = self.lease_now().after(duration);
             self.live.expire_session_at(session, at);
         }
     }

@@ -223,7 +223,7 @@ impl Driver {
                     "the wall clock jumped ahead; leases last that much longer"
                 );
                 self.engine
-                    .apply(work.time, Command::ClockMoved { by }, &mut work.output);
+                    .apply(work.time, Command::Stalled { by }, &mut work.output);
             }
             self.decide(&mut work);
             let stop = work.stop;

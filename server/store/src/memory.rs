@@ -240,7 +240,7 @@ impl Memory {
                 0
             }
             Transition::NamespaceCreated { .. }
-            | Transition::ClockMoved { .. }
+            | Transition::Stalled { .. }
             | Transition::QueueSet { .. }
             | Transition::QueueDeleted { .. }
             | Transition::PutRemembered { .. }

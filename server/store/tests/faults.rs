@@ -125,7 +125,7 @@ fn a_sync_that_fails_behind_the_commits_ends_them() {
     let patience = Instant::now() + Duration::from_secs(20);
     let error = loop {
         let by = Duration::from_secs(1);
-        if let Err(error) = trial.commit_all(&mut journal, vec![Transition::ClockMoved { by }]) {
+        if let Err(error) = trial.commit_all(&mut journal, vec![Transition::Stalled { by }]) {
             break error;
         }
         // Then the journal may need a moment more to know of it.

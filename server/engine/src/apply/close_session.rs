@@ -2,6 +2,7 @@
 
 use crate::id::SessionId;
 use crate::live::session::Standing;
+use crate::time::LeaseTime;
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -10,14 +11,14 @@ impl Turn<'_> {
             return;
         };
         if session.is_open() {
-            let until = self.now.after(session.grace);
+            let until = self.lease_now().after(session.grace);
             self.leave_behind(id, until);
         }
         if self
             .live
             .sessions
             .get(&id)
-            .is_some_and(|s| s.expire_time <= self.now)
+            .is_some_and(|s| s.expire_time <= self.lease_now())
         {
             self.expire_session(id);
         }
@@ -25,7 +26,7 @@ impl Turn<'_> {
 
     /// The session is over; what it holds stands until `until`, in case its worker
     /// comes back.
-    pub(super) fn leave_behind(&mut self, id: SessionId, until: crate::time::Time) {
+    pub(super) fn leave_behind(&mut self, id: SessionId, until: LeaseTime) {
         self.live.leave_session(id, None);
         let Some(session) = self.live.sessions.get_mut(&id) else {
             return;

@@ -63,7 +63,8 @@ impl Turn<'_> {
     /// When the lease ends as things are: that of a session with its session.
     pub(super) fn expire_time(&self, lease: &Lease) -> Time {
         let session = lease.session.and_then(|id| self.live.sessions.get(&id));
-        session.map_or(lease.expire_time, |session| session.expire_time)
+        let end = session.map_or(lease.expire_time, |session| session.expire_time);
+        self.state.lease_clock.time(end)
     }
 }
 

@@ -30,7 +30,7 @@ impl Turn<'_> {
             worker: get.worker,
         };
         let wait = Wait {
-            until: until.unwrap_or(self.now),
+            until: until.unwrap_or_else(|| self.lease_now()),
             what: Waiting::Get(waiting),
         };
         self.live.waits.insert(ticket, wait);

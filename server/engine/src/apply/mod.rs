@@ -2,7 +2,7 @@
 
 mod abandon;
 mod cancel_job;
-mod clock_moved;
+mod stalled;
 mod close_session;
 mod create_queue;
 mod delete_queue;
@@ -33,7 +33,7 @@ use crate::live::wait::{Wait, Waiting};
 use crate::rejection::Rejection;
 use crate::state::Known;
 use crate::state::queue::Queue;
-use crate::time::Time;
+use crate::time::{LeaseTime, Time};
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -104,7 +104,7 @@ impl Turn<'_> {
             } => self.read(ticket, &scope, read),
             Command::Drain => self.drain(),
             Command::Tick { random: _ } => self.tick(),
-            Command::ClockMoved { by } => self.clock_moved(by),
+            Command::Stalled { by } => self.stalled(by),
             Command::RestateJobs { jobs } => self.restate_jobs(jobs),
             Command::RestateLedger { from, puts_before } => self.restate_ledger(from, puts_before),
         }
@@ -145,13 +145,15 @@ impl Turn<'_> {
     }
 
     /// The moment until which the caller waits, if it waits at all.
-    fn waits_until(&self, until: Option<Time>) -> Option<Time> {
-        until.filter(|until| *until > self.now && !self.live.draining)
+    fn waits_until(&self, until: Option<Time>) -> Option<LeaseTime> {
+        until
+            .filter(|until| *until > self.now && !self.live.draining)
+            .map(|until| self.state.lease_clock.lease_time(until))
     }
 
     /// Lets a caller wait. It is answered by what it waits for, by time, by a
     /// drain, or not at all if it goes away.
-    fn wait(&mut self, ticket: Ticket, until: Time, what: Waiting) {
+    fn wait(&mut self, ticket: Ticket, until: LeaseTime, what: Waiting) {
         self.live.deadlines.insert(until, Deadline::Wait(ticket));
         self.live.waits.insert(ticket, Wait { until, what });
     }

@@ -7,7 +7,7 @@ use crate::id::{JobSeq, LeaseRef, Scope, SessionId};
 use crate::live::session::{Session, Spot, Standing};
 use crate::rejection::Rejection;
 use crate::state::evolve::is_session;
-use crate::time::Time;
+use crate::time::LeaseTime;
 use crate::turn::Turn;
 
 use super::limit_reached;
@@ -28,7 +28,7 @@ impl Turn<'_> {
             grace: open.grace,
             held: JobSet::default(),
             bytes: 0,
-            expire_time: Time::default(),
+            expire_time: LeaseTime::default(),
             deadline: None,
             turn: 0,
         };

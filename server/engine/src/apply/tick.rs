@@ -4,6 +4,7 @@
 use crate::deadlines::Deadline;
 use crate::effect::Effect;
 use crate::id::{JobSeq, SessionId, Ticket};
+use crate::time::Time;
 use crate::transition::Transition;
 use crate::turn::Turn;
 
@@ -12,23 +13,21 @@ const DUE_MAX: usize = 1000;
 
 impl Turn<'_> {
     pub(super) fn tick(&mut self) {
-        let mut due = Vec::new();
-        self.state
-            .deadlines
-            .collect_due(self.now, DUE_MAX, &mut due);
-        self.live.deadlines.collect_due(self.now, DUE_MAX, &mut due);
-        due.sort_unstable();
-        due.truncate(DUE_MAX);
+        let due = self.due();
         let (mut ready, mut over) = (Vec::new(), Vec::new());
         for (at, deadline) in due {
+            let stands = || {
+                let at = self.state.lease_clock.lease_time(at);
+                self.state.deadlines.leases.contains(at, deadline)
+            };
             match deadline {
                 Deadline::Ready(job) => ready.push(job),
                 Deadline::Forget(job) => over.push(job),
                 // An earlier one may have ended the lease already.
-                Deadline::Lease(job) if self.state.deadlines.contains(at, deadline) => {
+                Deadline::Lease(job) if stands() => {
                     self.expire(job, "the lease expired");
                 }
-                Deadline::RunTime(job) if self.state.deadlines.contains(at, deadline) => {
+                Deadline::RunTime(job) if stands() => {
                     self.run_time_passed(job);
                 }
                 Deadline::Lease(_) | Deadline::RunTime(_) => {}
@@ -40,6 +39,19 @@ impl Turn<'_> {
         if !over.is_empty() {
             self.emit(Transition::JobsRemoved { jobs: over });
         }
+    }
+
+    /// The first of what is due, in the order of time.
+    fn due(&self) -> Vec<(Time, Deadline)> {
+        let (now, clock) = (self.lease_now(), self.state.lease_clock);
+        let leases = self.state.deadlines.leases.due(now, DUE_MAX);
+        let live = self.live.deadlines.due(now, DUE_MAX);
+        let leases = leases.chain(live).map(|(at, what)| (clock.time(at), what));
+        let jobs = self.state.deadlines.jobs.due(self.now, DUE_MAX);
+        let mut due: Vec<_> = jobs.chain(leases).collect();
+        due.sort_unstable();
+        due.truncate(DUE_MAX);
+        due
     }
 
     fn become_ready(&mut self, jobs: Vec<JobSeq>) {
@@ -71,6 +83,7 @@ impl Turn<'_> {
 
     /// The deadline of a session has come: it was heard of since, or it is over.
     fn session_due(&mut self, id: SessionId) {
+        let now = self.lease_now();
         let Some(session) = self.live.sessions.get_mut(&id) else {
             return;
         };
@@ -78,7 +91,7 @@ impl Turn<'_> {
             self.live.deadlines.remove(at, Deadline::Session(id));
         }
         let expire_time = session.expire_time;
-        if expire_time > self.now {
+        if expire_time > now {
             self.live.expire_session_at(id, expire_time);
             return;
         }
@@ -102,7 +115,7 @@ impl Turn<'_> {
             self.expire(job, "the worker's session was lost");
         }
         if self.live.sessions.contains_key(&id) {
-            self.live.expire_session_at(id, self.now);
+            self.live.expire_session_at(id, self.lease_now());
         }
     }
 }

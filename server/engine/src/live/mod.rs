@@ -15,7 +15,7 @@ use crate::id::{QueueName, SessionId};
 use crate::live::line::{Line, Places};
 use crate::live::session::Session;
 use crate::live::wait::Waits;
-use crate::time::Time;
+use crate::time::LeaseTime;
 
 /// Who stands in the line of a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Live {
     pub(crate) waits: Waits,
     /// What is known of leases beside what is durable.
     pub(crate) notes: JobMap<Note>,
-    pub(crate) deadlines: Deadlines,
+    pub(crate) deadlines: Deadlines<LeaseTime>,
     /// The server is shutting down: nothing more is granted.
     pub(crate) draining: bool,
     /// How many sessions a restart made up for leases that nobody holds yet.
@@ -143,7 +143,7 @@ impl Live {
 
     /// Sets when the session ends unless it is heard of. The deadline that stands
     /// may be earlier: it is moved when it comes, not with every sign of life.
-    pub(crate) fn expire_session_at(&mut self, id: SessionId, at: Time) {
+    pub(crate) fn expire_session_at(&mut self, id: SessionId, at: LeaseTime) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::by_job::JobSet;
 use crate::command::Flow;
 use crate::id::{JobSeq, QueueName};
-use crate::time::Time;
+use crate::time::LeaseTime;
 
 /// A session, or the leases that one left behind.
 #[derive(Clone, Debug)]
@@ -23,9 +23,9 @@ pub(crate) struct Session {
     pub(crate) held: JobSet,
     pub(crate) bytes: u64,
     /// When its leases end unless it is heard of.
-    pub(crate) expire_time: Time,
+    pub(crate) expire_time: LeaseTime,
     /// The moment of its deadline: `expire_time`, or earlier.
-    pub(crate) deadline: Option<Time>,
+    pub(crate) deadline: Option<LeaseTime>,
     /// Which of its queues is served first: the one after that served last.
     pub(crate) turn: usize,
 }
@@ -64,7 +64,7 @@ impl Session {
             grace: Duration::ZERO,
             held: JobSet::default(),
             bytes: 0,
-            expire_time: Time::default(),
+            expire_time: LeaseTime::default(),
             deadline: None,
             turn: 0,
         }

@@ -8,13 +8,13 @@ use rustc_hash::FxHashMap;
 use crate::command::Put;
 use crate::id::{JobSeq, QueueId, QueueName, Ticket};
 use crate::live::line::{Line, Places};
-use crate::time::Time;
+use crate::time::LeaseTime;
 
 /// A caller that waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Wait {
     /// Until when.
-    pub(crate) until: Time,
+    pub(crate) until: LeaseTime,
     pub(crate) what: Waiting,
 }
 
@@ -74,7 +74,7 @@ impl Waits {
     }
 
     /// Puts a Put at the end of the line of those that wait for room.
-    pub(crate) fn block(&mut self, queue: QueueId, put: Put, bytes: usize, until: Time) {
+    pub(crate) fn block(&mut self, queue: QueueId, put: Put, bytes: usize, until: LeaseTime) {
         let ticket = put.ticket;
         let place = self.places.next();
         self.blocked.entry(queue).or_default().stand(place, ticket);

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::deadlines::{Deadline, Deadlines};
+use crate::deadlines::{Deadline, JobDeadlines};
 use crate::id::{JobSeq, QueueId};
 use crate::settings::JobSettings;
 use crate::state::job::{Job, More, Place, state_of_end};
@@ -55,15 +55,15 @@ impl Ended {
         Some((retain_until, Deadline::Forget(job)))
     }
 
-    pub(crate) fn add_deadline(&self, job: JobSeq, to: &mut Deadlines) {
+    pub(crate) fn add_deadline(&self, job: JobSeq, to: &mut JobDeadlines) {
         if let Some((at, deadline)) = self.deadline(job) {
-            to.insert(at, deadline);
+            to.jobs.insert(at, deadline);
         }
     }
 
-    pub(crate) fn drop_deadline(&self, job: JobSeq, of: &mut Deadlines) {
+    pub(crate) fn drop_deadline(&self, job: JobSeq, of: &mut JobDeadlines) {
         if let Some((at, deadline)) = self.deadline(job) {
-            of.remove(at, deadline);
+            of.jobs.remove(at, deadline);
         }
     }
 

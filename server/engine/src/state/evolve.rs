@@ -2,12 +2,9 @@
 //! jobs in `evolve_jobs`. No decisions: those were made when the transition was
 //! emitted, and time never matters here.
 
-use std::time::Duration;
-
 use crate::engine::RestoreError;
 use crate::id::{LeaseNumber, NamespaceTag, QueueId, SessionId};
 use crate::state::State;
-use crate::state::job::Place;
 use crate::state::remembered::RememberedPut;
 use crate::transition::{Holder, Transition, VerdictKind};
 
@@ -45,8 +42,8 @@ impl State {
             Transition::NamespaceCreated { tag, token_key } => {
                 self.create_namespace((*tag, *token_key))
             }
-            Transition::ClockMoved { by } => {
-                self.move_clock(*by);
+            Transition::Stalled { by } => {
+                self.lease_clock.stall(*by);
                 Ok(())
             }
             Transition::QueueSet { .. } => {
@@ -143,24 +140,6 @@ impl State {
         self.next_job = self.next_job.max(*next_job);
         self.advance_leases(*next_lease);
         self.next_queue = self.next_queue.max(*next_queue);
-    }
-
-    /// Time spent where nobody could extend a lease does not count.
-    fn move_clock(&mut self, by: Duration) {
-        for (seq, job) in self.jobs.iter_mut() {
-            let Some(group) = self.groups.get(seq) else {
-                continue;
-            };
-            if job.lease().is_none() {
-                continue;
-            }
-            job.drop_deadlines(seq, &group.settings, &mut self.deadlines);
-            if let Place::Leased(lease) = &mut job.place {
-                lease.grant_time = lease.grant_time.after(by);
-                lease.expire_time = lease.expire_time.after(by);
-            }
-            job.add_deadlines(seq, &group.settings, &mut self.deadlines);
-        }
     }
 
     fn delete_queue(&mut self, id: QueueId, unknown: Unknown) -> Evolved {

@@ -71,7 +71,7 @@ impl State {
 
     pub(super) fn grant_all(
         &mut self,
-        granted: &Transition,
+        grants: &Transition,
         session: Option<SessionId>,
         unknown: Unknown,
     ) -> Evolved {
@@ -81,15 +81,16 @@ impl State {
             grant_time,
             holder,
             lease_duration,
-        } = granted
+        } = grants
         else {
             return Ok(());
         };
+        let granted = self.lease_clock.lease_time(*grant_time);
         let lease = Lease {
             number: *first_lease,
-            grant_time: *grant_time,
+            grant_time: granted,
             lease_duration: *lease_duration,
-            expire_time: grant_time.after(*lease_duration),
+            expire_time: granted.after(*lease_duration),
             holder: *holder,
             session,
         };
@@ -125,7 +126,7 @@ impl State {
         };
         job.drop_deadlines(lease.job, &group.settings, &mut self.deadlines);
         if let Place::Leased(current) = &mut job.place {
-            current.expire_time = expire_time;
+            current.expire_time = self.lease_clock.lease_time(expire_time);
         }
         job.add_deadlines(lease.job, &group.settings, &mut self.deadlines);
         Ok(())

@@ -185,16 +185,14 @@ impl State {
             let Some((at, deadline)) = ended.deadline(*seq) else {
                 continue;
             };
-            if !self.deadlines.contains(at, deadline) {
+            if !self.deadlines.jobs.contains(at, deadline) {
                 return Err(format!("I11: {seq:?} is never forgotten: {ended:?}"));
             }
             wanted += 1;
         }
-        if wanted != self.deadlines.len() {
-            return Err(format!(
-                "I11: {} deadlines, {wanted} wanted",
-                self.deadlines.len()
-            ));
+        let all = self.deadlines.jobs.len() + self.deadlines.leases.len();
+        if wanted != all {
+            return Err(format!("I11: {all} deadlines, {wanted} wanted"));
         }
         Ok(())
     }

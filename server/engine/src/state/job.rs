@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use crate::deadlines::{Deadline, Deadlines};
+use crate::deadlines::{Deadline, JobDeadlines};
 use crate::id::{JobSeq, LeaseNumber, SessionId};
 use crate::settings::JobSettings;
 use crate::state::evolve::is_session;
-use crate::time::Time;
+use crate::time::{LeaseTime, Time};
 use crate::transition::{End, Holder, JobState, Outcome};
 
 /// A tracked job. What it shares with its neighbours is in its group.
@@ -48,10 +48,10 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lease {
     pub(crate) number: LeaseNumber,
-    pub(crate) grant_time: Time,
+    pub(crate) grant_time: LeaseTime,
     pub(crate) lease_duration: Duration,
     /// When it ends; counts for the lease of a Get only.
-    pub(crate) expire_time: Time,
+    pub(crate) expire_time: LeaseTime,
     pub(crate) holder: Holder,
     /// Live-only: the session that holds it. Set when it is granted or adopted,
     /// never by a transition; `restored` binds it anew.
@@ -102,24 +102,40 @@ impl Job {
         }
     }
 
-    /// The deadlines that follow from where the job is.
-    fn deadlines(&self, job: JobSeq, settings: &JobSettings) -> [Option<(Time, Deadline)>; 2] {
+    /// Adds the deadlines that follow from where the job is.
+    pub(crate) fn add_deadlines(
+        &self,
+        job: JobSeq,
+        settings: &JobSettings,
+        to: &mut JobDeadlines,
+    ) {
         match &self.place {
-            Place::Scheduled { ready_time } => [Some((*ready_time, Deadline::Ready(job))), None],
-            Place::Ready => [None, None],
-            Place::Leased(lease) => lease.deadlines(job, settings),
+            Place::Scheduled { ready_time } => to.jobs.insert(*ready_time, Deadline::Ready(job)),
+            Place::Ready => {}
+            Place::Leased(lease) => {
+                for (at, deadline) in lease.deadlines(job, settings).into_iter().flatten() {
+                    to.leases.insert(at, deadline);
+                }
+            }
         }
     }
 
-    pub(crate) fn add_deadlines(&self, job: JobSeq, settings: &JobSettings, to: &mut Deadlines) {
-        for (at, deadline) in self.deadlines(job, settings).into_iter().flatten() {
-            to.insert(at, deadline);
-        }
-    }
-
-    pub(crate) fn drop_deadlines(&self, job: JobSeq, settings: &JobSettings, of: &mut Deadlines) {
-        for (at, deadline) in self.deadlines(job, settings).into_iter().flatten() {
-            of.remove(at, deadline);
+    pub(crate) fn drop_deadlines(
+        &self,
+        job: JobSeq,
+        settings: &JobSettings,
+        of: &mut JobDeadlines,
+    ) {
+        match &self.place {
+            Place::Scheduled { ready_time } => {
+                of.jobs.remove(*ready_time, Deadline::Ready(job));
+            }
+            Place::Ready => {}
+            Place::Leased(lease) => {
+                for (at, deadline) in lease.deadlines(job, settings).into_iter().flatten() {
+                    of.leases.remove(at, deadline);
+                }
+            }
         }
     }
 
@@ -128,12 +144,22 @@ impl Job {
         &self,
         job: JobSeq,
         settings: &JobSettings,
-        of: &Deadlines,
+        of: &JobDeadlines,
     ) -> (usize, usize) {
-        let wanted = self.deadlines(job, settings).into_iter().flatten();
-        wanted.fold((0, 0), |(missing, all), (at, deadline)| {
-            (missing + usize::from(!of.contains(at, deadline)), all + 1)
-        })
+        match &self.place {
+            Place::Scheduled { ready_time } => {
+                let there = of.jobs.contains(*ready_time, Deadline::Ready(job));
+                (usize::from(!there), 1)
+            }
+            Place::Ready => (0, 0),
+            Place::Leased(lease) => {
+                let wanted = lease.deadlines(job, settings).into_iter().flatten();
+                wanted.fold((0, 0), |(missing, all), (at, deadline)| {
+                    let there = of.leases.contains(at, deadline);
+                    (missing + usize::from(!there), all + 1)
+                })
+            }
+        }
     }
 }
 
@@ -143,7 +169,11 @@ impl Lease {
         settings.run_time_max.is_some() || !is_session(self.holder)
     }
 
-    fn deadlines(&self, job: JobSeq, settings: &JobSettings) -> [Option<(Time, Deadline)>; 2] {
+    fn deadlines(
+        &self,
+        job: JobSeq,
+        settings: &JobSettings,
+    ) -> [Option<(LeaseTime, Deadline)>; 2] {
         let expiry = match self.holder {
             Holder::Get => Some((self.expire_time, Deadline::Lease(job))),
             // One deadline for the session, none for each of its leases.

@@ -21,7 +21,7 @@ pub(crate) mod verdicts;
 use std::sync::Arc;
 
 use crate::by_job::JobTable;
-use crate::deadlines::Deadlines;
+use crate::deadlines::JobDeadlines;
 use crate::id::{JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, QueueId};
 use crate::settings::{EngineConfig, JobSettings};
 use crate::state::ended::{Ended, EndedJobs};
@@ -30,7 +30,7 @@ use crate::state::job::{Job, Lease};
 use crate::state::queue::Queues;
 use crate::state::remembered::Remembered;
 use crate::state::verdicts::Verdicts;
-use crate::time::Time;
+use crate::time::{LeaseClock, Time};
 use crate::transition::{JobState, Outcome};
 
 /// Everything that follows from the transitions.
@@ -46,7 +46,8 @@ pub(crate) struct State {
     pub(crate) ended: EndedJobs,
     pub(crate) remembered: Remembered,
     pub(crate) verdicts: Verdicts,
-    pub(crate) deadlines: Deadlines,
+    pub(crate) deadlines: JobDeadlines,
+    pub(crate) lease_clock: LeaseClock,
 }
 
 /// A known job.
@@ -136,7 +137,8 @@ impl State {
             ended: EndedJobs::new(),
             remembered: Remembered::new(config.request_id_window, config.request_ids_max),
             verdicts: Verdicts::new(config.verdicts_max),
-            deadlines: Deadlines::default(),
+            deadlines: JobDeadlines::default(),
+            lease_clock: LeaseClock::default(),
         }
     }
 

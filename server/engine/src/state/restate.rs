@@ -9,7 +9,7 @@ use crate::state::ended::{Ended, HowEnded};
 use crate::state::evolve::Unknown;
 use crate::state::job::{Job, Lease, More, Place};
 use crate::state::{Entry, Known, State};
-use crate::time::Time;
+use crate::time::{LeaseClock, Time};
 use crate::transition::{End, JobRestated, Sizes, Status, Transition};
 
 impl State {
@@ -24,7 +24,7 @@ impl State {
             let Some(known) = self.known(seq) else {
                 continue;
             };
-            let status = status(&known);
+            let status = status(&known, self.lease_clock);
             let follows = run.last().is_some_and(|last| last.is_before(&known));
             if !follows || status.is_some() {
                 restated.extend(run_restated(&run));
@@ -73,7 +73,7 @@ impl State {
         let seq = restated.job;
         if let Some(known) = self.known(seq) {
             debug_assert_eq!(
-                status(&known)
+                status(&known, self.lease_clock)
                     .map(|status| job_restated(&known, status))
                     .as_ref(),
                 Some(restated),
@@ -103,9 +103,9 @@ impl State {
                 self.advance_leases(LeaseNumber(lease.0 + 1));
                 Place::Leased(Lease {
                     number: lease,
-                    grant_time,
+                    grant_time: self.lease_clock.lease_time(grant_time),
                     lease_duration,
-                    expire_time,
+                    expire_time: self.lease_clock.lease_time(expire_time),
                     holder,
                     session: None,
                 })
@@ -190,7 +190,7 @@ fn job_restated(known: &Known<'_>, status: Status) -> JobRestated {
 }
 
 /// Where the job is. `None`: in a run.
-fn status(known: &Known<'_>) -> Option<Status> {
+fn status(known: &Known<'_>, clock: LeaseClock) -> Option<Status> {
     let job = match known.entry {
         Entry::Plain => return None,
         Entry::Ended(ended) => {
@@ -206,9 +206,9 @@ fn status(known: &Known<'_>) -> Option<Status> {
         Place::Ready => Status::Ready,
         Place::Leased(lease) => Status::Leased {
             lease: lease.number,
-            grant_time: lease.grant_time,
+            grant_time: clock.time(lease.grant_time),
             lease_duration: lease.lease_duration,
-            expire_time: lease.expire_time,
+            expire_time: clock.time(lease.expire_time),
             holder: lease.holder,
         },
     })

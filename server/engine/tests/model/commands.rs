@@ -168,9 +168,9 @@ impl Runner {
                 queue: queue(of),
                 jobs_max,
             },
-            Op::ClockMoved(by) => {
+            Op::Stalled(by) => {
                 self.model.now = self.model.now.after(ms(by));
-                Command::ClockMoved { by: ms(by) }
+                Command::Stalled { by: ms(by) }
             }
             Op::Drain => Command::Drain,
             Op::Pass(_) | Op::Jump(_) | Op::Restart(_) | Op::Trim(_) => return None,

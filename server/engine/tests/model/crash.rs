@@ -8,7 +8,7 @@ use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::{Transition, VerdictKind};
 use leaseq_engine::{Engine, Output};
 
-use crate::reference::{Reference, State, Who};
+use crate::reference::{Reference, State, Wait, Who};
 use crate::runner::Runner;
 
 impl Runner {
@@ -116,7 +116,7 @@ impl Runner {
 impl Reference {
     /// What a restart does to what is not durable.
     pub fn restart(&mut self, down: Duration) {
-        self.move_leases(down);
+        self.stall(down);
         self.sessions.clear();
         self.waits.clear();
         self.draining = false;
@@ -131,7 +131,7 @@ impl Reference {
         }
     }
 
-    pub fn move_leases(&mut self, by: Duration) {
+    pub fn stall(&mut self, by: Duration) {
         for job in self.jobs.values_mut() {
             if let State::Leased(lease) = &mut job.state {
                 lease.grant_time = lease.grant_time.after(by);
@@ -143,6 +143,14 @@ impl Reference {
         }
         for session in self.sessions.values_mut() {
             session.expire_time = session.expire_time.after(by);
+        }
+        for (_, wait) in &mut self.waits {
+            let until = match wait {
+                Wait::Get(get) => get.until.as_mut().unwrap(),
+                Wait::Put(put) => put.until.as_mut().unwrap(),
+                Wait::Job(_, until) | Wait::Queue(_, _, until) => until,
+            };
+            *until = until.after(by);
         }
     }
 }

@@ -182,8 +182,8 @@ impl Reference {
                 self.expect_tick(expected);
                 None
             }
-            Command::ClockMoved { by } => {
-                self.move_leases(*by);
+            Command::Stalled { by } => {
+                self.stall(*by);
                 None
             }
             other => panic!("not expected here: {other:?}"),

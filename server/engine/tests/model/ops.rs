@@ -63,7 +63,8 @@ pub enum Op {
     Pass(u64),
     /// Time passes and the Tick comes late.
     Jump(u64),
-    ClockMoved(u64),
+    /// The server is stopped for a while.
+    Stalled(u64),
     Restart(u64),
     /// The oldest part of the journal is compacted away, then a restart.
     Trim(u8),
@@ -128,7 +129,7 @@ pub fn op() -> impl Strategy<Value = Op> {
         2 => (0..4usize, 1..4usize).prop_map(|(queue, max)| Op::Redrive(queue, max)),
         10 => (1..6000u64).prop_map(Op::Pass),
         3 => (1..9000u64).prop_map(Op::Jump),
-        1 => (1..9000u64).prop_map(Op::ClockMoved),
+        1 => (1..9000u64).prop_map(Op::Stalled),
         2 => (0..5000u64).prop_map(Op::Restart),
         2 => any::<u8>().prop_map(Op::Trim),
         1 => prop::bool::weighted(0.3).prop_map(|d| if d { Op::Drain } else { Op::Pass(1) }),

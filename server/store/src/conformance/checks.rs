@@ -82,7 +82,7 @@ fn ended(job: u64, end: End, kept: bool, result: &'static str) -> Transition {
 
 /// Nothing of it says anything about jobs.
 fn metadata() -> Vec<Transition> {
-    vec![Transition::ClockMoved {
+    vec![Transition::Stalled {
         by: Duration::from_secs(1),
     }]
 }

@@ -300,7 +300,7 @@ impl<'a> Draft<'a> {
     fn look_after_ledger(&mut self) {
         match self.random.up_to(3) {
             0 => {
-                let transition = Transition::ClockMoved {
+                let transition = Transition::Stalled {
                     by: self.duration(),
                 };
                 self.add(transition);

@@ -95,7 +95,7 @@ impl Model {
                 self.add_run(*job, *queue, *put_time, settings, &sizes);
                 self.change(*job, trimmed, |job| job.outcome = Some(outcome.clone()))?;
             }
-            Transition::ClockMoved { .. }
+            Transition::Stalled { .. }
             | Transition::LeasesGranted { .. }
             | Transition::LeaseExtended { .. }
             | Transition::JobsCompleted { .. }
@@ -166,7 +166,7 @@ impl Model {
             Transition::CancelRequested { job, reason } => {
                 self.change(*job, trimmed, |job| job.cancel = Some(reason.clone()))?;
             }
-            Transition::ClockMoved { .. }
+            Transition::Stalled { .. }
             | Transition::NamespaceCreated { .. }
             | Transition::QueueSet { .. }
             | Transition::QueueDeleted { .. }

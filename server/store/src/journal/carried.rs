@@ -91,7 +91,7 @@ pub(super) fn carried(transition: &Transition) -> Carried<'_> {
         },
         Transition::JobsCompleted { .. } | Transition::JobsRemoved { .. } => Carried::Ended,
         Transition::NamespaceCreated { .. }
-        | Transition::ClockMoved { .. }
+        | Transition::Stalled { .. }
         | Transition::QueueSet { .. }
         | Transition::QueueDeleted { .. }
         | Transition::PutRemembered { .. }

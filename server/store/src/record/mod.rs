@@ -88,7 +88,7 @@ macro_rules! records {
 // never a tag: unwritten space in a segment is zeros.
 records! {
     1 NamespaceCreated { tag, token_key };
-    2 ClockMoved { by };
+    2 Stalled { by };
     3 QueueSet { queue, name, settings, paused, revision, create_time };
     4 QueueDeleted { queue };
     5 JobsAdded { first, queue, put_time, settings, sizes } without contents;

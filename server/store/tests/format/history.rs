@@ -285,7 +285,7 @@ fn ends() -> Vec<Transition> {
 
 fn ledger() -> Vec<Transition> {
     vec![
-        Transition::ClockMoved {
+        Transition::Stalled {
             by: Duration::from_micros(1_500_250),
         },
         Transition::QueueDeleted { queue: QueueId(7) },

@@ -17,7 +17,7 @@ use value::{
 pub(crate) fn transition() -> impl Strategy<Value = Transition> {
     prop::strategy::Union::new([
         namespace_created().boxed(),
-        clock_moved().boxed(),
+        stalled().boxed(),
         queue_set().boxed(),
         queue_deleted().boxed(),
         jobs_added().boxed(),
@@ -44,7 +44,7 @@ pub(crate) fn without_contents(mut transition: Transition) -> Transition {
         Transition::OutcomeAdded { content, .. } => *content = Content::default(),
         Transition::JobEnded { result, .. } => *result = Bytes::new(),
         Transition::NamespaceCreated { .. }
-        | Transition::ClockMoved { .. }
+        | Transition::Stalled { .. }
         | Transition::QueueSet { .. }
         | Transition::QueueDeleted { .. }
         | Transition::PutRemembered { .. }
@@ -69,8 +69,8 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn clock_moved()(by in duration()) -> Transition {
-        Transition::ClockMoved { by }
+    fn stalled()(by in duration()) -> Transition {
+        Transition::Stalled { by }
     }
 }
 

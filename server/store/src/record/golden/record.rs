@@ -22,7 +22,7 @@ use crate::record::{RECORDS, Reader, decode, encode};
 fn tag(transition: &Transition) -> u8 {
     match transition {
         Transition::NamespaceCreated { .. } => 1,
-        Transition::ClockMoved { .. } => 2,
+        Transition::Stalled { .. } => 2,
         Transition::QueueSet { .. } => 3,
         Transition::QueueDeleted { .. } => 4,
         Transition::JobsAdded { .. } => 5,
@@ -89,7 +89,7 @@ fn namespace_and_queues() -> [u8; 5] {
             "01 13 ffff0f 30313233343536373839616263646566",
         ),
         check(
-            Transition::ClockMoved {
+            Transition::Stalled {
                 by: Duration::new(3, 5),
             },
             "02 02 0305",
