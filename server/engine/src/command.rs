@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::id::{JobId, JobSeq, LeaseRef, QueueName, RequestId, Scope, SessionId, Ticket};
 use crate::settings::{QueueSettings, RetryPolicy};
 use crate::time::Time;
-use crate::transition::{Content, JobState};
+use crate::transition::{ClockReading, Content, JobState};
 
 mod leasing;
 
@@ -176,6 +176,8 @@ pub enum Command {
         /// For how long.
         by: Duration,
     },
+    /// Remembers what the clocks of the machine say, for the next start. No answer.
+    ClocksRead(ClockReading),
     /// Writes the present state of these jobs again, so that the store can drop
     /// the old records. Those that have ended are passed over. No answer.
     RestateJobs {

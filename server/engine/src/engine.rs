@@ -11,7 +11,7 @@ use crate::settings::EngineConfig;
 use crate::state::State;
 use crate::state::evolve::{Unknown, is_session};
 use crate::time::{Duration, Time};
-use crate::transition::Transition;
+use crate::transition::{ClockReading, Transition};
 use crate::turn::{Concerned, Turn};
 
 /// What a batch of commands gave: append-only until the driver takes all of it.
@@ -165,6 +165,12 @@ impl Engine {
     #[must_use]
     pub fn identity(&self) -> Option<(NamespaceTag, [u8; 16])> {
         self.state.identity
+    }
+
+    /// What the clocks said when they were read last.
+    #[must_use]
+    pub fn clocks(&self) -> Option<ClockReading> {
+        self.state.clocks
     }
 
     /// Decides one command at `now`, and gives everyone what it made possible.

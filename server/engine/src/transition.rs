@@ -3,7 +3,10 @@
 //! store replays is what was. Closed; on disk each variant has a tag that is
 //! never reused (docs/STORAGE.md).
 
+mod clocks;
 mod join;
+
+pub use clocks::ClockReading;
 
 use std::time::Duration;
 
@@ -273,6 +276,18 @@ pub enum Transition {
         job: JobSeq,
         /// Why.
         reason: Box<str>,
+    },
+    /// The clocks were read at one moment: when the server starts, and when its offset to
+    /// the wall clock changes. See `ClockReading`.
+    ClocksRead {
+        /// Server time.
+        time: Time,
+        /// The same moment as clients are told it.
+        wall: Time,
+        /// How long the machine has been running.
+        running: Duration,
+        /// Which run of the machine that is.
+        boot: [u8; 16],
     },
     /// Jobs are forgotten: purged, or their retention is over.
     JobsRemoved {

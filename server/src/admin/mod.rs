@@ -98,7 +98,13 @@ mod tests {
 
     fn elsewhere() -> Router {
         let store = Box::new(MemoryStore::new());
-        let shard = shard::start(store, EngineConfig::default(), ShardOptions::default()).unwrap();
+        let shard = shard::start(
+            store,
+            EngineConfig::default(),
+            ShardOptions::default(),
+            shard::Clock::start(),
+        )
+        .unwrap();
         router(Arc::new(State {
             config: Arc::default(),
             keyring: Keyring::new(&Key::many(KEYS, 10).unwrap().0),

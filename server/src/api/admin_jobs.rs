@@ -19,6 +19,7 @@ use super::convert::text::job_id;
 use super::fault::{Fault, Invalid};
 use super::token::Tokens;
 use super::{Api, page_token};
+use crate::shard::WallOffset;
 
 /// How many jobs one command purges or redrives: more would hold up everyone else.
 const STEP: u64 = 1_000;
@@ -45,7 +46,7 @@ impl Api {
             return Err(Fault::other_answer());
         };
         let content = answer.contents.into_iter().next();
-        let job = Some(full_job(*job, content));
+        let job = Some(full_job(*job, content, self.shard.offset()));
         Ok(GetJobResponse { job })
     }
 
@@ -82,7 +83,7 @@ impl Api {
         let Reply::Jobs { jobs, more } = self.ask(list).await? else {
             return Err(Fault::other_answer());
         };
-        let (jobs, last) = page(jobs, more);
+        let (jobs, last) = page(jobs, more, self.shard.offset());
         let next = last.map(|seq| page_token::token(&tokens, &asked, &seq.0.to_string()));
         Ok(ListJobsResponse {
             jobs,
@@ -205,13 +206,13 @@ fn in_state(counts: &Counts, state: JobState) -> u64 {
 }
 
 /// As many jobs as fit a page, and the last of them if there are more.
-fn page(views: Vec<JobView>, more: bool) -> (Vec<v1::Job>, Option<JobSeq>) {
+fn page(views: Vec<JobView>, more: bool, offset: WallOffset) -> (Vec<v1::Job>, Option<JobSeq>) {
     let (found, mut bytes) = (views.len(), 0);
     let mut jobs = Vec::with_capacity(found);
     let mut last = None;
     for view in views {
         let seq = view.job;
-        let job = job(view);
+        let job = job(view, offset);
         bytes += job.encoded_len();
         if bytes > PAGE_BYTES && !jobs.is_empty() {
             break;

@@ -65,7 +65,7 @@ impl Api {
     ) -> Result<GetQueueResponse, Fault> {
         let name = caller.queue("queue", &request.queue)?;
         let view = self.queue_view(caller, name).await?;
-        let queue = Some(queue::queue(view));
+        let queue = Some(queue::queue(view, self.shard.offset()));
         Ok(GetQueueResponse { queue })
     }
 
@@ -92,8 +92,12 @@ impl Api {
         };
         let last = queues.last().filter(|_| more);
         let next = last.map(|view| page_token::token(&tokens, ASKED, view.name.as_str()));
+        let offset = self.shard.offset();
         Ok(ListQueuesResponse {
-            queues: queues.into_iter().map(queue::queue).collect(),
+            queues: queues
+                .into_iter()
+                .map(|view| queue::queue(view, offset))
+                .collect(),
             next_page_token: next.unwrap_or_default(),
         })
     }
@@ -190,7 +194,8 @@ impl Api {
     }
 
     async fn ask_queue(&self, build: impl FnOnce(Ticket) -> Command) -> Result<v1::Queue, Fault> {
-        Ok(queue::queue(self.ask_view(build).await?))
+        let view = self.ask_view(build).await?;
+        Ok(queue::queue(view, self.shard.offset()))
     }
 
     async fn ask_view(&self, build: impl FnOnce(Ticket) -> Command) -> Result<QueueView, Fault> {

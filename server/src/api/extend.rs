@@ -15,6 +15,7 @@ use super::fault::{Fault, Invalid};
 use super::settle::lease;
 use super::status::of_entry;
 use super::token::Tokens;
+use crate::shard::WallOffset;
 
 impl Api {
     /// As with Settle, a token that is none of ours is a matter of its entry, unless the call has
@@ -47,18 +48,25 @@ impl Api {
         let Reply::Extended(results) = self.ask(extend).await? else {
             return Err(Fault::other_answer());
         };
+        let offset = self.shard.offset();
         Ok(ExtendResponse {
-            results: results.iter().map(extend_result).collect(),
+            results: results
+                .iter()
+                .map(|result| extend_result(result, offset))
+                .collect(),
         })
     }
 }
 
 /// What became of one extension.
-pub(crate) fn extend_result(result: &Result<Extension, Rejection>) -> ExtendResult {
+pub(crate) fn extend_result(
+    result: &Result<Extension, Rejection>,
+    offset: WallOffset,
+) -> ExtendResult {
     match result {
         Ok(extension) => ExtendResult {
             status: None,
-            expire_time: Some(timestamp(extension.expire_time)),
+            expire_time: Some(timestamp(extension.expire_time, offset)),
             cancel_requested: extension.cancel_requested,
         },
         Err(rejection) => ExtendResult {

@@ -85,9 +85,10 @@ impl Api {
         // What is completed already has no lease that could be taken back.
         let leases = if auto_complete { &[] } else { &grants[..] };
         let handover = Handover::new(&self.shard, leases);
+        let offset = self.shard.offset();
         let mut response = Response::new(GetResponse {
-            expire_time: (!grants.is_empty()).then(|| timestamp(expire_time)),
-            jobs: encoded_jobs(tokens, grants.into_iter(), &contents),
+            expire_time: (!grants.is_empty()).then(|| timestamp(expire_time, offset)),
+            jobs: encoded_jobs(tokens, grants.into_iter(), &contents, offset),
         });
         response.extensions_mut().insert(handover);
         response

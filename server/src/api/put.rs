@@ -45,6 +45,7 @@ impl Api {
             limits: &self.limits,
             identity: &caller.identity,
             now,
+            offset: self.shard.offset(),
         };
         let jobs = reader.jobs(request.jobs)?;
         Ok(move |ticket| {

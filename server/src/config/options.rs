@@ -184,6 +184,9 @@ section! {
         reflection: Reflection = "reflection", "auth", Kind::Choice(Reflection::WORDS);
         /// Whether a Put creates its queue.
         auto_create_queues: bool = "auto_create_queues", "true", Kind::Switch;
+        /// Follow the wall clock also when it is more than a day away from the server's time,
+        /// and believe it when it says that the server was down for more than a year.
+        accept_clock: bool = "accept_clock", "false", Kind::Switch;
         /// How long calls and sessions get to finish when the server is told to stop.
         drain_timeout: Duration = "drain_timeout", "10s", millis(0, HOUR);
     }

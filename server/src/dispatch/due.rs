@@ -9,6 +9,7 @@ use crate::api::extend::extend_result;
 use crate::api::fault::Fault;
 use crate::api::settle::item_status;
 use crate::api::token::Tokens;
+use crate::shard::WallOffset;
 
 /// Something owed.
 #[derive(Debug)]
@@ -38,7 +39,12 @@ pub(crate) type Refused = Vec<(usize, ItemStatus)>;
 
 impl Asked {
     /// The message that the shard's reply becomes.
-    pub(super) fn answered(self, reply: Reply, tokens: &Tokens) -> Result<Response, Fault> {
+    pub(super) fn answered(
+        self,
+        reply: Reply,
+        tokens: &Tokens,
+        offset: WallOffset,
+    ) -> Result<Response, Fault> {
         Ok(match (self, reply) {
             (Self::Open(mut opened), Reply::Opened { lost }) => {
                 let lost = lost.into_iter().map(|lease| tokens.token(lease));
@@ -49,7 +55,8 @@ impl Asked {
                 settled(results.iter().map(item_status).collect(), refused)
             }
             (Self::Extend(refused), Reply::Extended(results)) => {
-                extended(results.iter().map(extend_result).collect(), refused)
+                let results = results.iter().map(|result| extend_result(result, offset));
+                extended(results.collect(), refused)
             }
             _ => return Err(Fault::other_answer()),
         })

@@ -124,7 +124,7 @@ impl Outbox {
             Due::Answer(asked) => match self.answer.take() {
                 Some(Ok(answer)) => Some(
                     asked
-                        .answered(answer.reply, &self.tokens)
+                        .answered(answer.reply, &self.tokens, self.shard.offset())
                         .map_err(Status::from),
                 ),
                 Some(Err(refusal)) => Some(Err(Fault::from(refusal).into())),
@@ -196,10 +196,11 @@ impl Outbox {
         let (grants, contents) = (delivery.grants.as_slice(), delivery.contents.as_slice());
         let count = fitting(grants, contents, MESSAGE_BYTES);
         let grants = delivery.grants.by_ref().take(count);
+        let offset = self.shard.offset();
         let part = Deliver {
             queue: delivery.queue.as_str().to_owned(),
-            jobs: encoded_jobs(&self.tokens, grants, contents),
-            expire_time: Some(timestamp(delivery.expire_time)),
+            jobs: encoded_jobs(&self.tokens, grants, contents, offset),
+            expire_time: Some(timestamp(delivery.expire_time, offset)),
         };
         delivery.contents.by_ref().take(count).for_each(drop);
         if delivery.grants.as_slice().is_empty() {

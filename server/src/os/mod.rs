@@ -2,8 +2,11 @@
 
 #[cfg(not(unix))]
 mod other;
+mod running;
 #[cfg(unix)]
 mod unix;
+
+pub(crate) use running::{boot_id, running_time};
 
 #[cfg(not(unix))]
 pub(crate) use other::{Signals, readable_by_others};

@@ -48,6 +48,7 @@ pub(super) fn options(config: &Config) -> ShardOptions {
     ShardOptions {
         pending_commands_max: config.limits.pending_commands_max,
         pending_bytes_max: config.limits.pending_bytes_max,
+        accept_clock: config.accept_clock,
         ..ShardOptions::default()
     }
 }

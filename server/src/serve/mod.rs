@@ -8,6 +8,8 @@ mod rules;
 mod running;
 mod stack;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use error::ServeError;
 pub use running::RunningServer;
@@ -27,7 +29,7 @@ use crate::auth::{KeySource, Keyring};
 use crate::config::Config;
 use crate::listener::{Admission, Closing, Listener, Options};
 use crate::reload::{Reloader, WatchedKeys, WatchedTls};
-use crate::shard::{self, ShardHandle};
+use crate::shard::{self, Clock, ShardHandle};
 use crate::telemetry::{GrpcMetrics, report_suppressed};
 use crate::tls::{Protocol, TlsFiles, TlsState};
 
@@ -36,6 +38,7 @@ pub struct Server {
     config: Config,
     short_authkey: bool,
     store: Option<Box<dyn Store>>,
+    clock: Option<Clock>,
 }
 
 impl Server {
@@ -46,6 +49,7 @@ impl Server {
             config,
             short_authkey: false,
             store: None,
+            clock: None,
         }
     }
 
@@ -61,6 +65,13 @@ impl Server {
     #[must_use]
     pub fn with_store(mut self, store: Box<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Goes by this clock instead of that of the machine.
+    #[cfg(test)]
+    pub(crate) fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
         self
     }
 
@@ -87,8 +98,14 @@ impl Server {
             Some(store) => store,
             None => store::open(&config)?,
         };
-        let shard = shard::start(store, engine::config(&config), engine::options(&config))
-            .map_err(ServeError::Threads)?;
+        let clock = self.clock.unwrap_or_else(Clock::start);
+        let shard = shard::start(
+            store,
+            engine::config(&config),
+            engine::options(&config),
+            clock,
+        )
+        .map_err(ServeError::Threads)?;
 
         let parts = Parts {
             config,

@@ -63,7 +63,7 @@ fn facts(parts: &Parts) -> ServerFacts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         store: config.store.as_str().to_owned(),
         sync: sync_name(config),
-        start_time: parts.shard.now(),
+        started: parts.started,
         auto_create_queues: config.auto_create_queues,
     }
 }

@@ -15,18 +15,17 @@ use leaseq_store::{Batch, Loaded, Store, StoreError};
 use tracing::{error, info, warn};
 
 use super::answer::Refusal;
+use super::clock::Clock;
 use super::committer::{CommitHandle, Committer};
 use super::handle::{Condition, Identity, ShardHandle, Shared};
 use super::inbox::{Inbox, Input, Route};
+use super::looks::{self, Looks};
+use super::wall::{self, Wall, WallWatch};
 use super::work::Work;
 
 /// How many batches may wait for the committer. One: while a batch is being made
 /// durable, the next one is decided, and commands for the one after gather.
 const BATCHES_AHEAD: usize = 1;
-
-/// How often the wall clock is looked at when nothing happens, so that a machine
-/// that slept is noticed before a deadline is missed.
-const IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// Limits of a shard.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +40,8 @@ pub(crate) struct ShardOptions {
     /// A batch is closed when so many jobs were put, settled or asked about in it: some
     /// milliseconds of work, so that those who wait do not wait for all that has gathered.
     pub(crate) batch_jobs_max: usize,
+    /// The wall clock is followed however far it has jumped.
+    pub(crate) accept_clock: bool,
 }
 
 impl Default for ShardOptions {
@@ -50,6 +51,7 @@ impl Default for ShardOptions {
             pending_bytes_max: 256 << 20,
             batch_bytes_max: 8 << 20,
             batch_jobs_max: 4096,
+            accept_clock: false,
         }
     }
 }
@@ -63,11 +65,12 @@ pub(crate) fn start(
     store: Box<dyn Store>,
     config: EngineConfig,
     options: ShardOptions,
+    clock: Clock,
 ) -> std::io::Result<ShardHandle> {
     let inbox = Inbox::new(options);
     let handle = ShardHandle {
         inbox,
-        shared: Arc::new(Shared::new()),
+        shared: Arc::new(Shared::new(clock)),
     };
     let driver_handle = handle.clone();
     thread::Builder::new()
@@ -108,7 +111,7 @@ fn live(
     options: ShardOptions,
 ) -> Result<(), String> {
     let (engine, loaded, first) =
-        recover(&mut *store, config, &handle.shared).map_err(|error| error.to_string())?;
+        recover(&mut *store, config, options, &handle.shared).map_err(|error| error.to_string())?;
     let committer = Committer::new(store, loaded, handle.clone());
     let (commit, committer) = CommitHandle::start(committer, BATCHES_AHEAD)
         .map_err(|error| format!("the operating system gives no thread: {error}"))?;
@@ -119,6 +122,8 @@ fn live(
         options,
         commit,
         taken: VecDeque::new(),
+        looks: Looks::new(handle.shared.clock.now()),
+        wall: WallWatch::default(),
     };
     let mut work = Work::new(handle.shared.clock.now());
     work.output = first;
@@ -138,6 +143,7 @@ fn live(
 fn recover(
     store: &mut dyn Store,
     config: EngineConfig,
+    options: ShardOptions,
     shared: &Shared,
 ) -> Result<(Engine, Loaded, Output), StoreError> {
     let started = Instant::now();
@@ -151,13 +157,19 @@ fn recover(
             .try_for_each(|transition| engine.restore(transition, trimmed))
             .map_err(|error| error.to_string())
     })?;
-    shared.clock.not_before(loaded.last_time);
     let mut first = Output::default();
     if engine.identity().is_none() {
         let (tag, token_key) = new_identity()?;
         engine.create(tag, token_key, &mut first);
+    } else {
+        let (end, clocks) = (loaded.last_time, engine.clocks());
+        let down = shared.clock.resume(end, clocks, options.accept_clock);
+        wall::tell_down(down);
     }
-    engine.restored(loaded.last_time, shared.clock.now(), &mut first);
+    let now = shared.clock.now();
+    engine.restored(loaded.last_time, now, &mut first);
+    let clocks = Command::ClocksRead(shared.clock.reading());
+    engine.apply(now, clocks, &mut first);
     if let Some((_, token_key)) = engine.identity() {
         // Set once: this is the only place, and it runs once.
         let _ = shared.identity.set(Identity { token_key });
@@ -201,6 +213,8 @@ struct Driver {
     commit: CommitHandle,
     /// Taken from the inbox and not yet decided.
     taken: VecDeque<Input>,
+    looks: Looks,
+    wall: WallWatch,
 }
 
 impl Driver {
@@ -215,17 +229,10 @@ impl Driver {
                     return;
                 }
             }
-            let moved = self.shared.clock.follow_wall();
             let mut work = Work::new(self.shared.clock.now());
-            if let Some(by) = moved {
-                warn!(
-                    seconds = by.as_secs(),
-                    "the wall clock jumped ahead; leases last that much longer"
-                );
-                self.engine
-                    .apply(work.time, Command::Stalled { by }, &mut work.output);
-            }
+            let stalled = self.look(&mut work);
             self.decide(&mut work);
+            let only_stalled = stalled && work.output.transitions.len() == 1;
             let stop = work.stop;
             let something = !work.is_empty();
             // With commands waiting, the disk and the engine work at the same time.
@@ -233,15 +240,49 @@ impl Driver {
             if (something && self.commit.commit(work, idle).is_err()) || stop {
                 return;
             }
+            if only_stalled {
+                // On a slow disk the record of a stall would be the next stall.
+                self.looks.forgive(self.shared.clock.now());
+            }
         }
     }
 
     /// How long nothing is due.
-    fn wait(&self) -> Duration {
+    fn wait(&mut self) -> Duration {
         let now = self.shared.clock.now();
+        self.looks.wait(now, self.engine.next_deadline())
+    }
+
+    /// Looks at the clocks. Tells whether the server was stalled.
+    fn look(&mut self, work: &mut Work) -> bool {
+        let clock = &self.shared.clock;
+        match self
+            .wall
+            .look(work.time, clock.wall_ahead(), self.options.accept_clock)
+        {
+            Wall::Leave => {}
+            Wall::Follow(by) => {
+                clock.move_offset(by);
+                let clocks = Command::ClocksRead(clock.reading());
+                self.engine.apply(work.time, clocks, &mut work.output);
+                wall::tell_followed(by);
+            }
+            Wall::TooFar(by) => wall::tell_too_far(by),
+        }
+        let Some(by) = self.looks.look(work.time) else {
+            return false;
+        };
+        self.shared.metrics.stalled(by);
+        looks::tell_stalled(by);
+        // What a call in the inbox said of its time was before the stall.
+        for input in &mut self.taken {
+            if let Input::Command(command, _) = input {
+                looks::wait_longer(command, by);
+            }
+        }
         self.engine
-            .next_deadline()
-            .map_or(IDLE_MAX, |due| due.since(now).min(IDLE_MAX))
+            .apply(work.time, Command::Stalled { by }, &mut work.output);
+        true
     }
 
     /// Applies what was taken, up to a batch's worth, and what is due.
@@ -269,11 +310,8 @@ impl Driver {
             }
         }
         self.engine.finish(work.time, &mut work.output);
-        if self
-            .engine
-            .next_deadline()
-            .is_some_and(|due| due <= work.time)
-        {
+        let due = self.engine.next_deadline();
+        if due.is_some_and(|due| due <= work.time) && self.looks.may_expire(work.time) {
             let random = splitmix(work.time);
             self.engine
                 .apply(work.time, Command::Tick { random }, &mut work.output);

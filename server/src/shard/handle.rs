@@ -9,7 +9,7 @@ use leaseq_engine::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answer::{Answer, Pending, Refusal};
-use super::clock::Clock;
+use super::clock::{Clock, WallOffset};
 use super::driver::content_bytes;
 use super::inbox::{Inbox, Input, Route};
 use super::link::SessionLink;
@@ -57,9 +57,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
-            clock: Clock::start(),
+            clock,
             identity: OnceLock::new(),
             condition: watch::Sender::new(Condition::Recovering),
             metrics: ShardMetrics::default(),
@@ -115,6 +115,16 @@ impl ShardHandle {
     /// The server's time.
     pub(crate) fn now(&self) -> Time {
         self.shared.clock.now()
+    }
+
+    /// What turns the server's time into what clients are told, and back.
+    pub(crate) fn offset(&self) -> WallOffset {
+        self.shared.clock.offset()
+    }
+
+    /// How far the wall clock is ahead of what clients are told, in milliseconds.
+    pub(crate) fn wall_ahead(&self) -> i64 {
+        self.shared.clock.wall_ahead()
     }
 
     /// What sets this namespace apart; `None` while the journal is being read.

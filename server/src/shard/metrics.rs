@@ -46,6 +46,8 @@ pub(crate) struct ShardMetrics {
     pub(crate) segments: AtomicU64,
     /// Whether the disk is down to the reserve.
     pub(crate) disk_reserve: AtomicBool,
+    /// For how long the server was stalled, in milliseconds.
+    pub(crate) stalled_millis: AtomicU64,
     /// How long the last start took to read the journal, in microseconds.
     pub(crate) recovery_micros: AtomicU64,
     /// Bytes of a torn batch cut off at the last start.
@@ -53,6 +55,11 @@ pub(crate) struct ShardMetrics {
 }
 
 impl ShardMetrics {
+    pub(super) fn stalled(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.stalled_millis.fetch_add(millis, Ordering::Relaxed);
+    }
+
     pub(super) fn committed(&self, committed: &Committed, took: Duration) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.commit_bytes

@@ -18,14 +18,19 @@ mod driver;
 mod handle;
 mod inbox;
 mod link;
+mod looks;
 mod metrics;
 mod outboxes;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod wall;
 mod work;
 
 pub(crate) use answer::{Answer, Pending, Refusal};
+#[cfg(test)]
+pub(crate) use clock::fake::FakeMachine;
+pub(crate) use clock::{Clock, WallOffset};
 pub(crate) use driver::{ShardOptions, start};
 pub(crate) use handle::{Condition, ShardHandle};
 pub(crate) use link::{SessionEvent, SessionLink, SessionSender};

@@ -18,6 +18,7 @@ use leaseq_store::{
 use super::*;
 
 mod batches;
+mod time;
 
 /// What a test says to the store and sees of it.
 #[derive(Default)]
@@ -140,8 +141,13 @@ impl Store for ScriptedStore {
 }
 
 async fn serving(script: &Arc<Script>) -> ShardHandle {
+    serving_by(script, Clock::start()).await
+}
+
+async fn serving_by(script: &Arc<Script>, clock: Clock) -> ShardHandle {
     let store = Box::new(ScriptedStore(Arc::clone(script)));
-    let shard = start(store, EngineConfig::default(), ShardOptions::default()).unwrap();
+    let options = ShardOptions::default();
+    let shard = start(store, EngineConfig::default(), options, clock).unwrap();
     shard
         .watch()
         .wait_for(|condition| *condition == Condition::Serving)

@@ -46,6 +46,8 @@ pub(super) fn jobs(fact: JobFact) -> (&'static str, &'static str) {
 }
 
 pub(super) const SHARD_COMMANDS: &str = "leaseq_shard_commands_decided";
+pub(super) const STALLED_SECONDS: &str = "leaseq_stalled_seconds";
+pub(super) const CLOCK_OFFSET_SECONDS: &str = "leaseq_clock_offset_seconds";
 pub(super) const STORE_COMMITS: &str = "leaseq_store_batches_committed";
 pub(super) const STORE_COMMIT_BYTES: &str = "leaseq_store_bytes_committed";
 pub(super) const STORE_BATCH_COMMANDS: &str = "leaseq_store_batch_commands";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use leaseq_engine::effect::{Counts, QueueView};
 use leaseq_engine::time::Time;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use tonic::Code;
@@ -243,6 +243,16 @@ impl Collected {
         }
         let help = "Commands decided";
         sheet.counter(names::SHARD_COMMANDS, help, read(&metrics.commands))?;
+        let help = "Time in which the server did not run, which leases and sessions do not count";
+        let stalled = read(&metrics.stalled_millis) as f64 / 1e3;
+        sheet.family(names::STALLED_SECONDS, help, COUNTER, |metric| {
+            metric.encode_counter::<NoLabelSet, f64, u64>(&stalled, None)
+        })?;
+        let help = "How far the wall clock is ahead of the time that the server tells";
+        let ahead = self.0.shard.wall_ahead() as f64 / 1e3;
+        sheet.family(names::CLOCK_OFFSET_SECONDS, help, GAUGE, |metric| {
+            metric.encode_gauge(&ahead)
+        })?;
         let help = "Batches made durable";
         sheet.counter(names::STORE_COMMITS, help, read(&metrics.commits))?;
         let help = "Bytes written";

@@ -241,6 +241,7 @@ impl Memory {
             }
             Transition::NamespaceCreated { .. }
             | Transition::Stalled { .. }
+            | Transition::ClocksRead { .. }
             | Transition::QueueSet { .. }
             | Transition::QueueDeleted { .. }
             | Transition::PutRemembered { .. }

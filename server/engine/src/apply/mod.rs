@@ -2,7 +2,6 @@
 
 mod abandon;
 mod cancel_job;
-mod stalled;
 mod close_session;
 mod create_queue;
 mod delete_queue;
@@ -20,6 +19,7 @@ mod restate_jobs;
 mod restate_ledger;
 mod set_flow;
 mod settle;
+mod stalled;
 mod take_back;
 mod tick;
 mod update_queue;
@@ -105,6 +105,7 @@ impl Turn<'_> {
             Command::Drain => self.drain(),
             Command::Tick { random: _ } => self.tick(),
             Command::Stalled { by } => self.stalled(by),
+            Command::ClocksRead(reading) => self.emit(reading.into()),
             Command::RestateJobs { jobs } => self.restate_jobs(jobs),
             Command::RestateLedger { from, puts_before } => self.restate_ledger(from, puts_before),
         }

@@ -21,6 +21,9 @@ impl Turn<'_> {
             self.restate_puts(JobSeq(place), puts_before)
         };
         if next.is_none() {
+            if let Some(clocks) = self.state.clocks {
+                self.emit(clocks.into());
+            }
             // The last: with it the store knows that the ledger is whole.
             let counters = self.state.restate_counters();
             self.emit(counters);

@@ -6,7 +6,7 @@ use crate::engine::RestoreError;
 use crate::id::{LeaseNumber, NamespaceTag, QueueId, SessionId};
 use crate::state::State;
 use crate::state::remembered::RememberedPut;
-use crate::transition::{Holder, Transition, VerdictKind};
+use crate::transition::{ClockReading, Holder, Transition, VerdictKind};
 
 /// Whether a transition could follow.
 pub(super) type Evolved = Result<(), RestoreError>;
@@ -44,6 +44,20 @@ impl State {
             }
             Transition::Stalled { by } => {
                 self.lease_clock.stall(*by);
+                Ok(())
+            }
+            Transition::ClocksRead {
+                time,
+                wall,
+                running,
+                boot,
+            } => {
+                self.clocks = Some(ClockReading {
+                    time: *time,
+                    wall: *wall,
+                    running: *running,
+                    boot: *boot,
+                });
                 Ok(())
             }
             Transition::QueueSet { .. } => {

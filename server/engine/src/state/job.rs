@@ -103,12 +103,7 @@ impl Job {
     }
 
     /// Adds the deadlines that follow from where the job is.
-    pub(crate) fn add_deadlines(
-        &self,
-        job: JobSeq,
-        settings: &JobSettings,
-        to: &mut JobDeadlines,
-    ) {
+    pub(crate) fn add_deadlines(&self, job: JobSeq, settings: &JobSettings, to: &mut JobDeadlines) {
         match &self.place {
             Place::Scheduled { ready_time } => to.jobs.insert(*ready_time, Deadline::Ready(job)),
             Place::Ready => {}
@@ -169,11 +164,7 @@ impl Lease {
         settings.run_time_max.is_some() || !is_session(self.holder)
     }
 
-    fn deadlines(
-        &self,
-        job: JobSeq,
-        settings: &JobSettings,
-    ) -> [Option<(LeaseTime, Deadline)>; 2] {
+    fn deadlines(&self, job: JobSeq, settings: &JobSettings) -> [Option<(LeaseTime, Deadline)>; 2] {
         let expiry = match self.holder {
             Holder::Get => Some((self.expire_time, Deadline::Lease(job))),
             // One deadline for the session, none for each of its leases.

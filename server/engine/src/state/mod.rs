@@ -31,7 +31,7 @@ use crate::state::queue::Queues;
 use crate::state::remembered::Remembered;
 use crate::state::verdicts::Verdicts;
 use crate::time::{LeaseClock, Time};
-use crate::transition::{JobState, Outcome};
+use crate::transition::{ClockReading, JobState, Outcome};
 
 /// Everything that follows from the transitions.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) verdicts: Verdicts,
     pub(crate) deadlines: JobDeadlines,
     pub(crate) lease_clock: LeaseClock,
+    /// What the clocks said last.
+    pub(crate) clocks: Option<ClockReading>,
 }
 
 /// A known job.
@@ -139,6 +141,7 @@ impl State {
             verdicts: Verdicts::new(config.verdicts_max),
             deadlines: JobDeadlines::default(),
             lease_clock: LeaseClock::default(),
+            clocks: None,
         }
     }
 

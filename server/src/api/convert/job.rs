@@ -9,6 +9,7 @@ use super::text::id_text;
 use super::time::timestamp;
 use crate::api::fault::Invalid;
 use crate::api::headers;
+use crate::shard::WallOffset;
 
 /// How many of these jobs fit a message of `bytes_max`: at least one, because a message without a
 /// job would never get on.
@@ -41,15 +42,15 @@ pub(crate) fn outcome(outcome: Outcome) -> v1::Outcome {
 }
 
 /// A job as an operator sees it, without its content.
-pub(crate) fn job(view: JobView) -> v1::Job {
+pub(crate) fn job(view: JobView, offset: WallOffset) -> v1::Job {
     v1::Job {
         id: id_text(view.id),
         queue: view.queue.as_str().to_owned(),
         state: wire_state(view.state).into(),
         priority: view.settings.priority,
-        put_time: Some(timestamp(view.id.put_time())),
-        ready_time: view.ready_time.map(timestamp),
-        expire_time: view.expire_time.map(timestamp),
+        put_time: Some(timestamp(view.id.put_time(), offset)),
+        ready_time: view.ready_time.map(|at| timestamp(at, offset)),
+        expire_time: view.expire_time.map(|at| timestamp(at, offset)),
         attempts: view.attempts,
         max_attempts: view.settings.max_attempts,
         last_error: view.error.into(),
@@ -70,9 +71,9 @@ pub(crate) fn job(view: JobView) -> v1::Job {
 }
 
 /// A job as an operator sees it, with its content: of a completed one that is its result.
-pub(crate) fn full_job(view: JobView, content: Option<Content>) -> v1::Job {
+pub(crate) fn full_job(view: JobView, content: Option<Content>, offset: WallOffset) -> v1::Job {
     let completed = view.state == JobState::Completed;
-    let mut job = job(view);
+    let mut job = job(view, offset);
     if let Some(content) = content {
         job.headers = headers::decode(content.headers);
         if completed {

@@ -19,6 +19,7 @@ use super::text::write_id;
 use super::time::{timestamp, wire_duration};
 use crate::api::headers;
 use crate::api::token::{TOKEN_BYTES, Tokens};
+use crate::shard::WallOffset;
 
 /// Bytes of a leased job beside its payload and headers, rounded up: id, token, numbers, tags.
 pub(super) const JOB_BYTES: usize = 192;
@@ -59,19 +60,20 @@ pub(crate) fn encoded_jobs(
     tokens: &Tokens,
     grants: impl ExactSizeIterator<Item = Grant>,
     contents: &[Content],
+    offset: WallOffset,
 ) -> Vec<Bytes> {
     let bytes = contents
         .iter()
         .map(|content| content.headers.len() + content.payload.len() + JOB_BYTES);
     let mut buffer = BytesMut::with_capacity(bytes.sum());
     let jobs = grants.zip(contents).map(|(grant, content)| {
-        write(tokens, grant, content, &mut buffer);
+        write(tokens, offset, grant, content, &mut buffer);
         buffer.split().freeze()
     });
     jobs.collect()
 }
 
-fn write(tokens: &Tokens, grant: Grant, content: &Content, to: &mut BytesMut) {
+fn write(tokens: &Tokens, offset: WallOffset, grant: Grant, content: &Content, to: &mut BytesMut) {
     to.put_u8(key::ID);
     to.put_u8(ID_BYTES as u8);
     write_id(grant.id, to);
@@ -98,7 +100,7 @@ fn write(tokens: &Tokens, grant: Grant, content: &Content, to: &mut BytesMut) {
     let rest = Rest {
         headers: headers::decode(content.headers.clone()),
         priority: grant.priority,
-        put_time: Some(timestamp(grant.id.put_time())),
+        put_time: Some(timestamp(grant.id.put_time(), offset)),
         outcome: grant.outcome.map(|it| outcome(*it)),
         max_run_time: grant.run_time_max.map(wire_duration),
     };
@@ -174,6 +176,7 @@ mod tests {
             jobs in prop::collection::vec((grants(), contents()), 0..5)
         ) {
             let tokens = Tokens::new(&[7; 16]);
+            let offset = WallOffset::new(3_600_000);
             let expected = jobs.iter().cloned().map(|(grant, (headers, content))| v1::LeasedJob {
                 id: grant.id.to_string(),
                 lease_token: tokens.token(LeaseRef { job: grant.job, lease: grant.lease }),
@@ -183,7 +186,7 @@ mod tests {
                 max_attempts: grant.max_attempts,
                 fencing_number: grant.lease.0,
                 priority: grant.priority,
-                put_time: Some(timestamp(grant.id.put_time())),
+                put_time: Some(timestamp(grant.id.put_time(), offset)),
                 outcome: grant.outcome.map(|it| outcome(*it)),
                 max_run_time: grant.run_time_max.map(wire_duration),
             });
@@ -192,7 +195,7 @@ mod tests {
                 .into_iter()
                 .map(|(grant, (_, content))| (grant, content))
                 .unzip();
-            let encoded = encoded_jobs(&tokens, grants.into_iter(), &contents);
+            let encoded = encoded_jobs(&tokens, grants.into_iter(), &contents, offset);
             let decoded: Result<Vec<_>, _> =
                 encoded.into_iter().map(v1::LeasedJob::decode).collect();
             prop_assert_eq!(decoded.expect("right"), expected);

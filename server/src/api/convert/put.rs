@@ -18,6 +18,7 @@ use crate::api::fault::{Fault, Invalid};
 use crate::api::headers;
 use crate::auth::Identity;
 use crate::config::Limits;
+use crate::shard::WallOffset;
 
 /// How far a priority goes up and down.
 const PRIORITY_MAX: i32 = 1_000;
@@ -39,6 +40,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) identity: &'a Identity,
     /// The time that delays count from.
     pub(crate) now: Time,
+    /// What turns a `ready_time` into the server's time.
+    pub(crate) offset: WallOffset,
 }
 
 impl Reader<'_> {
@@ -148,7 +151,7 @@ impl Reader<'_> {
         let ready_time = match start {
             None => return Ok(None),
             Some(Start::Delay(wire)) => self.now.after(duration_up_to("delay", &wire, DELAY_MAX)?),
-            Some(Start::ReadyTime(wire)) => time("ready_time", &wire)?,
+            Some(Start::ReadyTime(wire)) => time("ready_time", &wire, self.offset)?,
         };
         if ready_time > self.now.after(DELAY_MAX) {
             return Err(Invalid::new("ready_time", "is more than 365 days ahead"));

@@ -13,6 +13,7 @@ use super::settle::lease_duration;
 use super::time::{KEEP_MAX, duration_up_to, timestamp, wire_duration};
 use crate::api::fault::Invalid;
 use crate::config::Limits;
+use crate::shard::WallOffset;
 
 /// The settings that an `update_mask` can name.
 const SETTINGS: [&str; 5] = [
@@ -118,7 +119,7 @@ pub(crate) fn revision(etag: &str) -> Option<u64> {
 }
 
 /// A queue as the wire has it.
-pub(crate) fn queue(view: QueueView) -> v1::Queue {
+pub(crate) fn queue(view: QueueView, offset: WallOffset) -> v1::Queue {
     let settings = view.settings;
     v1::Queue {
         name: view.name.as_str().to_owned(),
@@ -136,11 +137,11 @@ pub(crate) fn queue(view: QueueView) -> v1::Queue {
             dead_count: view.counts.dead,
             cancelled_count: view.counts.cancelled,
             size_bytes: view.bytes,
-            oldest_ready_put_time: view.oldest_ready.map(timestamp),
+            oldest_ready_put_time: view.oldest_ready.map(|at| timestamp(at, offset)),
             waiting_count: view.waiting,
         }),
         etag: view.revision.to_string(),
-        create_time: Some(timestamp(view.create_time)),
+        create_time: Some(timestamp(view.create_time, offset)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use leaseq_engine::time::Time;
 
 use crate::api::fault::Invalid;
+use crate::shard::WallOffset;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -77,11 +78,15 @@ pub(crate) fn duration_within(
     Ok(duration)
 }
 
-/// The moment in `field`; one before 1970 is 1970.
+/// The moment in `field` as server time; one before 1970 is 1970.
 ///
 /// # Errors
 /// When it is no moment at all.
-pub(crate) fn time(field: &str, wire: &prost_types::Timestamp) -> Result<Time, Invalid> {
+pub(crate) fn time(
+    field: &str,
+    wire: &prost_types::Timestamp,
+    offset: WallOffset,
+) -> Result<Time, Invalid> {
     let nanos = u32::try_from(wire.nanos)
         .ok()
         .filter(|nanos| *nanos < NANOS.unsigned_abs())
@@ -92,12 +97,13 @@ pub(crate) fn time(field: &str, wire: &prost_types::Timestamp) -> Result<Time, I
             )
         })?;
     let seconds = u64::try_from(wire.seconds).unwrap_or(0);
-    Ok(Time::from_millis(0).after(Duration::new(seconds, nanos)))
+    let wall = Time::from_millis(0).after(Duration::new(seconds, nanos));
+    Ok(offset.server_time(wall))
 }
 
-/// A moment as the wire has it.
-pub(crate) fn timestamp(time: Time) -> prost_types::Timestamp {
-    let millis = time.as_millis();
+/// A moment as the wire has it: that of the wall clock.
+pub(crate) fn timestamp(time: Time, offset: WallOffset) -> prost_types::Timestamp {
+    let millis = offset.wall(time).as_millis();
     prost_types::Timestamp {
         seconds: i64::try_from(millis / 1_000).unwrap_or(i64::MAX),
         // Below 1000 million.
@@ -157,7 +163,16 @@ mod tests {
     #[test]
     fn moments_go_there_and_back() {
         let time = Time::from_millis(1_763_899_200_123);
-        assert_eq!(super::time("t", &timestamp(time)).expect("right"), time);
+        for offset in [0, 3_600_000, -3_600_000].map(WallOffset::new) {
+            let there = timestamp(time, offset);
+            assert_eq!(super::time("t", &there, offset).expect("right"), time);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_that_of_the_wall_clock() {
+        let told = timestamp(Time::from_millis(5_000), WallOffset::new(3_600_000));
+        assert_eq!(told.seconds, 3_605);
     }
 
     #[test]
@@ -166,6 +181,9 @@ mod tests {
             seconds: -5,
             nanos: 0,
         };
-        assert_eq!(super::time("t", &old).expect("right"), Time::from_millis(0));
+        assert_eq!(
+            super::time("t", &old, WallOffset::default()).expect("right"),
+            Time::from_millis(0)
+        );
     }
 }

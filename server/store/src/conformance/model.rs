@@ -96,6 +96,7 @@ impl Model {
                 self.change(*job, trimmed, |job| job.outcome = Some(outcome.clone()))?;
             }
             Transition::Stalled { .. }
+            | Transition::ClocksRead { .. }
             | Transition::LeasesGranted { .. }
             | Transition::LeaseExtended { .. }
             | Transition::JobsCompleted { .. }
@@ -167,6 +168,7 @@ impl Model {
                 self.change(*job, trimmed, |job| job.cancel = Some(reason.clone()))?;
             }
             Transition::Stalled { .. }
+            | Transition::ClocksRead { .. }
             | Transition::NamespaceCreated { .. }
             | Transition::QueueSet { .. }
             | Transition::QueueDeleted { .. }

@@ -92,6 +92,7 @@ pub(super) fn carried(transition: &Transition) -> Carried<'_> {
         Transition::JobsCompleted { .. } | Transition::JobsRemoved { .. } => Carried::Ended,
         Transition::NamespaceCreated { .. }
         | Transition::Stalled { .. }
+        | Transition::ClocksRead { .. }
         | Transition::QueueSet { .. }
         | Transition::QueueDeleted { .. }
         | Transition::PutRemembered { .. }

@@ -8,6 +8,7 @@ use super::*;
 use crate::api::convert::time::timestamp;
 use crate::auth::Role;
 use crate::shard::Refusal;
+use crate::shard::WallOffset;
 
 const NOW: u64 = 1_763_899_200_000;
 
@@ -18,6 +19,7 @@ fn read_as(scope: Scope, jobs: Vec<v1::NewJob>) -> Result<Vec<NewJob>, Fault> {
         limits: &limits,
         identity: &identity,
         now: Time::from_millis(NOW),
+        offset: WallOffset::default(),
     };
     reader.jobs(jobs)
 }
@@ -158,7 +160,7 @@ fn each_bad_field_is_named() {
         }),
         "jobs[0].delay",
     );
-    let start = Some(Start::ReadyTime(timestamp(ahead)));
+    let start = Some(Start::ReadyTime(timestamp(ahead, WallOffset::default())));
     refused(
         told(v1::JobOptions { start, ..options() }),
         "jobs[0].ready_time",
@@ -199,10 +201,16 @@ fn a_delay_and_a_moment_are_the_same_and_the_past_is_at_once() {
         nanos: 0,
     };
     assert_eq!(ready(Start::Delay(five)), Some(later));
-    assert_eq!(ready(Start::ReadyTime(timestamp(later))), Some(later));
+    assert_eq!(
+        ready(Start::ReadyTime(timestamp(later, WallOffset::default()))),
+        Some(later)
+    );
     assert_eq!(ready(Start::Delay(WireDuration::default())), None);
     assert_eq!(
-        ready(Start::ReadyTime(timestamp(Time::from_millis(NOW - 1)))),
+        ready(Start::ReadyTime(timestamp(
+            Time::from_millis(NOW - 1),
+            WallOffset::default()
+        ))),
         None
     );
 }

@@ -18,6 +18,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
     prop::strategy::Union::new([
         namespace_created().boxed(),
         stalled().boxed(),
+        clocks_read().boxed(),
         queue_set().boxed(),
         queue_deleted().boxed(),
         jobs_added().boxed(),
@@ -45,6 +46,7 @@ pub(crate) fn without_contents(mut transition: Transition) -> Transition {
         Transition::JobEnded { result, .. } => *result = Bytes::new(),
         Transition::NamespaceCreated { .. }
         | Transition::Stalled { .. }
+        | Transition::ClocksRead { .. }
         | Transition::QueueSet { .. }
         | Transition::QueueDeleted { .. }
         | Transition::PutRemembered { .. }
@@ -71,6 +73,17 @@ prop_compose! {
 prop_compose! {
     fn stalled()(by in duration()) -> Transition {
         Transition::Stalled { by }
+    }
+}
+
+prop_compose! {
+    fn clocks_read()(
+        time in time(),
+        wall in time(),
+        running in duration(),
+        boot: [u8; 16],
+    ) -> Transition {
+        Transition::ClocksRead { time, wall, running, boot }
     }
 }
 
