@@ -8,6 +8,7 @@ mod dispatch;
 mod listener;
 mod os;
 mod probe;
+mod protocol;
 mod refusal;
 mod reload;
 mod serve;

@@ -31,6 +31,7 @@ use leaseq_engine::effect::Reply;
 use leaseq_engine::id::Ticket;
 use leaseq_proto::v1::admin_service_server::AdminServiceServer;
 use leaseq_proto::v1::queue_service_server::QueueServiceServer;
+use tonic::codec::CompressionEncoding;
 
 use crate::config::Limits;
 use crate::dispatch::Edge;
@@ -39,6 +40,12 @@ use fault::Fault;
 
 pub(crate) use get::get_contents_max;
 pub(crate) use info::ServerFacts;
+
+/// The methods that take a stream of messages; all others take one.
+const STREAMS: [&str; 2] = [
+    "/leaseq.v1.QueueService/PutStream",
+    "/leaseq.v1.QueueService/Lease",
+];
 
 /// The API of one namespace. Cheap to clone.
 #[derive(Clone)]
@@ -62,22 +69,52 @@ impl Api {
     pub(crate) fn queue_service(&self) -> Edge<QueueServiceServer<Self>> {
         let request_bytes_max = self.limits.request_bytes_max;
         let service = QueueServiceServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(request_bytes_max)
             .max_encoding_message_size(usize::MAX); // deliveries are cut by dispatch
-        Edge::new(service, request_bytes_max)
+        Edge::new(service, request_bytes_max, &STREAMS)
     }
 
     /// What operators call.
     pub(crate) fn admin_service(&self) -> Edge<AdminServiceServer<Self>> {
         let request_bytes_max = self.limits.request_bytes_max;
         let service = AdminServiceServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(request_bytes_max)
             .max_encoding_message_size(usize::MAX); // pages are cut by their handlers
-        Edge::new(service, request_bytes_max)
+        Edge::new(service, request_bytes_max, &STREAMS)
     }
 
     /// Asks the shard for something whose answer has no content.
     async fn ask(&self, build: impl FnOnce(Ticket) -> Command) -> Result<Reply, Fault> {
         Ok(self.shard.call(build).await?.reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn the_methods_that_take_a_stream_are_known() {
+        let files = FileDescriptorSet::decode(leaseq_proto::FILE_DESCRIPTOR_SET).expect("ours");
+        let mut streams = BTreeSet::new();
+        for file in &files.file {
+            for service in &file.service {
+                let name = format!("/{}.{}/", file.package(), service.name());
+                let methods = service.method.iter();
+                let methods = methods.filter(|method| method.client_streaming());
+                streams.extend(methods.map(|method| format!("{name}{}", method.name())));
+            }
+        }
+        let known: BTreeSet<String> = STREAMS.iter().map(|path| (*path).to_owned()).collect();
+        assert_eq!(known, streams);
     }
 }

@@ -12,12 +12,16 @@ use leaseq_proto::v1::{ErrorReason, ItemStatus};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::convert::text::cut;
 use super::fault::{Fault, Invalid, Problem};
 use crate::shard::Refusal;
 use crate::telemetry::limit_refused;
 
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "leaseq";
+
+/// Which compressions a server takes.
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
 /// When to try again while the journal is read: that takes tenths of a second, and clients wait
 /// longer each time.
@@ -28,6 +32,13 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// When to try again what a person has to change, such as a full disk.
 const RETRY_LATER: Duration = Duration::from_secs(10);
+
+/// The longest message. What a request held may stand in it, and it travels in a header: with more
+/// than a few KiB in them, clients see a broken call in place of the error.
+const MESSAGE_BYTES_MAX: usize = 1 << 10;
+
+/// The longest value of the metadata of an error, such as the path of a field.
+const VALUE_BYTES_MAX: usize = 256;
 
 /// A fault in the terms of gRPC, before it becomes a status or an item's status.
 struct Explained {
@@ -43,14 +54,15 @@ impl Explained {
         Self {
             code,
             reason,
-            message: message.into(),
+            message: shortened(message.into(), MESSAGE_BYTES_MAX),
             metadata: HashMap::new(),
             details: ErrorDetails::new(),
         }
     }
 
     fn with(mut self, key: &str, value: impl ToString) -> Self {
-        self.metadata.insert(key.to_owned(), value.to_string());
+        let value = shortened(value.to_string(), VALUE_BYTES_MAX);
+        self.metadata.insert(key.to_owned(), value);
         self
     }
 
@@ -61,7 +73,9 @@ impl Explained {
 
     fn field(mut self, field: &str) -> Self {
         let description = self.message.clone();
-        self.details.add_bad_request_violation(field, description);
+        let field = shortened(field.to_owned(), VALUE_BYTES_MAX);
+        self.details
+            .add_bad_request_violation(field.as_str(), description);
         self.with("field", field)
     }
 
@@ -94,6 +108,16 @@ impl Explained {
     fn into_item(self) -> ItemStatus {
         ItemStatus::new(self.code.into(), reason_name(self.reason), self.message)
     }
+}
+
+/// `text`, cut to at most `bytes_max` bytes, which then end in an ellipsis.
+fn shortened(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        const ELLIPSIS: &str = "…";
+        cut(&mut text, bytes_max - ELLIPSIS.len());
+        text.push_str(ELLIPSIS);
+    }
+    text
 }
 
 /// The name of a reason as it travels, without the prefix of the enum.
@@ -276,6 +300,33 @@ fn explain_revoked() -> Explained {
     )
 }
 
+/// The metadata of a call has more bytes than it may have.
+pub(crate) fn metadata_too_large(bytes: usize, max: usize) -> Status {
+    const LIMIT: &str = "limits.header_bytes";
+    limit_refused(LIMIT);
+    Explained::new(
+        Code::ResourceExhausted,
+        ErrorReason::LimitReached,
+        format!("the metadata of this call has {bytes} bytes; this server's {LIMIT} is {max}"),
+    )
+    .with("limit", LIMIT)
+    .with("max", max)
+    .with("bytes", bytes)
+    .quota(LIMIT)
+    .into_status()
+}
+
+/// A call that takes one message got another one.
+pub(crate) fn second_message() -> Status {
+    Explained::new(
+        Code::InvalidArgument,
+        ErrorReason::InvalidField,
+        "the request has more than one message, and this call takes one; nothing was done",
+    )
+    .field("request")
+    .into_status()
+}
+
 /// A status that the gRPC library made by itself while it read a request, in our terms. One that
 /// has details is ours already.
 pub(crate) fn adopted(status: &Status, request_bytes_max: usize) -> Status {
@@ -305,12 +356,20 @@ pub(crate) fn adopted(status: &Status, request_bytes_max: usize) -> Status {
             ErrorReason::InvalidField,
         )
         .into_status(),
-        Code::Unimplemented => Explained::new(
-            Code::Unimplemented,
-            ErrorReason::Unsupported,
-            status.message(),
-        )
-        .into_status(),
+        Code::Unimplemented => {
+            let explained = Explained::new(
+                Code::Unimplemented,
+                ErrorReason::Unsupported,
+                status.message(),
+            );
+            let mut ours = explained.into_status();
+            // Says which compressions can be sent.
+            if let Some(accepted) = status.metadata().get(ACCEPT_ENCODING) {
+                ours.metadata_mut()
+                    .insert(ACCEPT_ENCODING, accepted.clone());
+            }
+            ours
+        }
         // The connection or the call broke before the request was complete. Nobody reads this
         // answer; it is for the log and the metrics.
         Code::Ok

@@ -4,29 +4,50 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
 
 use super::handover::Handover;
+use super::request::RequestBody;
 use crate::api::status::adopted;
 
 /// A generated service whose answers are ours to the end: leases that do not get out come back,
-/// and a status that the library made by itself says what every status of this server says.
+/// and a status that the library made by itself says what every status of this server says. A
+/// call that takes one message is refused if it has more.
 #[derive(Clone, Debug)]
 pub(crate) struct Edge<S> {
     inner: S,
     request_bytes_max: usize,
+    /// The paths of the methods that take a stream of messages.
+    streams: &'static [&'static str],
 }
 
 impl<S> Edge<S> {
-    pub(crate) fn new(inner: S, request_bytes_max: usize) -> Self {
+    /// Around `inner`, whose methods at the paths `streams` take a stream of messages.
+    pub(crate) fn new(
+        inner: S,
+        request_bytes_max: usize,
+        streams: &'static [&'static str],
+    ) -> Self {
         Self {
             inner,
             request_bytes_max,
+            streams,
         }
+    }
+}
+
+/// Leaves a compressed answer to callers whose request is compressed: most clients say with every
+/// call that they could read one, and compressing small answers takes longer than sending them.
+fn answer_as_asked(headers: &mut HeaderMap) {
+    let compressed = headers
+        .get("grpc-encoding")
+        .is_some_and(|encoding| encoding != "identity");
+    if !compressed {
+        headers.remove("grpc-accept-encoding");
     }
 }
 
@@ -34,9 +55,9 @@ impl<S: NamedService> NamedService for Edge<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S, B> Service<Request<B>> for Edge<S>
+impl<S> Service<Request<Body>> for Edge<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<RequestBody<Body>>, Response = Response<Body>, Error = Infallible>,
     S::Future: Unpin,
 {
     type Response = Response<Body>;
@@ -47,7 +68,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        answer_as_asked(request.headers_mut());
+        let takes_one_message = !self.streams.contains(&request.uri().path());
+        let request = request.map(|body| RequestBody::new(body, takes_one_message));
         EdgeFuture {
             inner: self.inner.call(request),
             request_bytes_max: self.request_bytes_max,

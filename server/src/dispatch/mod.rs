@@ -14,6 +14,7 @@ mod edge;
 mod handover;
 mod inbound;
 mod outbox;
+mod request;
 
 use leaseq_proto::v1::LeaseRequest;
 use tokio::sync::mpsc;

@@ -34,6 +34,7 @@ use tower::Service;
 use tracing::{debug, warn};
 
 use crate::config::{Http2, Limits};
+use crate::protocol::DECODED_METADATA_FACTOR;
 use crate::telemetry::GrpcMetrics;
 use crate::tls::TlsState;
 
@@ -71,7 +72,12 @@ fn http2_builder(limits: &Limits, transport: &Http2) -> http2::Builder<TokioExec
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_per_connection_max)
-        .max_header_list_size(limits.header_bytes_max)
+        // More than is allowed, so that `protocol.rs` can say which limit was reached.
+        .max_header_list_size(
+            limits
+                .header_bytes_max
+                .saturating_mul(DECODED_METADATA_FACTOR),
+        )
         // Calls cancelled before they were accepted. h2's own limit of 20 cuts off honest
         // clients that give up many Gets at once.
         .max_pending_accept_reset_streams(limits.pending_accept_resets_max)

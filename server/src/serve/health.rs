@@ -28,7 +28,7 @@ const REQUEST_BYTES_MAX: usize = 1 << 10;
 pub(super) fn service(shard: watch::Receiver<Condition>) -> Edge<HealthServer<impl Health>> {
     let service =
         HealthServer::new(HealthService { shard }).max_decoding_message_size(REQUEST_BYTES_MAX);
-    Edge::new(service, REQUEST_BYTES_MAX)
+    Edge::new(service, REQUEST_BYTES_MAX, &[])
 }
 
 struct HealthService {

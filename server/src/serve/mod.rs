@@ -4,6 +4,7 @@
 mod engine;
 mod error;
 mod health;
+mod reflection;
 mod rules;
 mod running;
 mod stack;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use tonic::service::Routes;
 use tower::ServiceBuilder;
 
-use super::{Parts, ServeError, health};
+use super::{Parts, ServeError, health, reflection};
 use crate::api::{Api, ServerFacts, roles};
 use crate::auth::{AuthLayer, AuthService};
 use crate::config::{Config, Reflection, StoreKind};
+use crate::protocol::{ProtocolLayer, ProtocolService};
 use crate::telemetry::{CallLayer, CallService, CatchPanicLayer, CatchPanicService};
 
 /// All layers with the handlers inside.
-pub(super) type Stack = CallService<CatchPanicService<AuthService<Routes>>>;
+pub(super) type Stack = CallService<CatchPanicService<ProtocolService<AuthService<Routes>>>>;
 
 pub(super) fn build(parts: &Parts) -> Result<Stack, ServeError> {
     let config = &parts.config;
@@ -21,6 +22,8 @@ pub(super) fn build(parts: &Parts) -> Result<Stack, ServeError> {
         .layer(CallLayer::new(parts.metrics.clone()))
         // Around everything that could have a bug; inside the figures, which see its answer.
         .layer(CatchPanicLayer::new(parts.metrics.clone()))
+        // What is no gRPC call is answered before a key is asked for.
+        .layer(ProtocolLayer::new(config.limits.header_bytes_max))
         // Last before the handlers: nothing behind it reads a byte of a stranger's body.
         .layer(AuthLayer::new(
             parts.keyring.clone(),
@@ -39,22 +42,13 @@ fn routes(parts: &Parts) -> Result<Routes, ServeError> {
         .add_service(api.queue_service())
         .add_service(api.admin_service());
     if config.reflection != Reflection::Off {
-        let refused =
-            |error: tonic_reflection::server::Error| ServeError::Reflection(error.to_string());
-        // Older tools know v1alpha only.
+        let reflection =
+            reflection::service().map_err(|error| ServeError::Reflection(error.to_string()))?;
         routes = routes
-            .add_service(reflection().build_v1().map_err(refused)?)
-            .add_service(reflection().build_v1alpha().map_err(refused)?);
+            .add_service(reflection.clone())
+            .add_service(reflection::Alpha(reflection));
     }
     Ok(routes.prepare())
-}
-
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(leaseq_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(leaseq_proto::health::FILE_DESCRIPTOR_SET)
-        // The details of errors, so that tools can print them.
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
 fn facts(parts: &Parts) -> ServerFacts {

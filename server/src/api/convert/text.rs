@@ -87,12 +87,18 @@ fn at_most(field: &str, text: String, max: usize) -> Result<Box<str>, Invalid> {
 
 /// An error or a reason for people, cut to what is kept.
 pub(crate) fn error(mut text: String) -> Box<str> {
-    if text.len() > ERROR_BYTES_MAX {
-        let mut ends = (0..=ERROR_BYTES_MAX).rev();
-        let end = ends.find(|end| text.is_char_boundary(*end));
+    cut(&mut text, ERROR_BYTES_MAX);
+    text.into_boxed_str()
+}
+
+/// Cuts `text` to at most `bytes_max` bytes, between characters.
+pub(crate) fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max)
+            .rev()
+            .find(|end| text.is_char_boundary(*end));
         text.truncate(end.unwrap_or(0));
     }
-    text.into_boxed_str()
 }
 
 /// Writes a job's id as text.
