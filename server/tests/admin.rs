@@ -135,3 +135,49 @@ async fn nothing_can_be_changed_there() {
     stream.read_to_string(&mut text).await.unwrap();
     assert!(text.starts_with("HTTP/1.1 405"), "{text}");
 }
+
+#[tokio::test]
+async fn a_key_with_patterns_sees_its_own_queues_and_failed_keys_are_counted() {
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "[[key]]\nname='all'\nkey='{KEY}'\nroles=['put','read']\n\
+         [[key]]\nname='mine'\nkey='the-key-of-one-team'\nroles=['read']\nqueues=['mine.*']\n\
+         [[key]]\nname='works'\nkey='the-key-of-a-worker'\nroles=['work']\n"
+    );
+    std::fs::write(keys.path(), text).unwrap();
+    let server = start(Config {
+        keys_file: Some(keys.path().to_owned()),
+        // Not on loopback, where no key is asked for.
+        admin_listen: Some("0.0.0.0:0".parse().unwrap()),
+        insecure_plaintext: true,
+        ..support::config()
+    })
+    .await;
+    put(&server, "mine.a", 1).await;
+    put(&server, "theirs", 1).await;
+    let port = server.admin_addr().unwrap().port();
+    let admin = (std::net::Ipv4Addr::LOCALHOST, port).into();
+    let look = async |path: &str, key: &str| {
+        let bearer = format!("Bearer {key}");
+        page(admin, path, &[("authorization", &bearer)]).await
+    };
+    for path in ["/", "/metrics"] {
+        let (code, text) = look(path, KEY).await;
+        assert_eq!(code, 200, "{text}");
+        assert!(text.contains("mine.a") && text.contains("theirs"), "{text}");
+        let (code, text) = look(path, "the-key-of-one-team").await;
+        assert_eq!(code, 200, "{text}");
+        assert!(
+            text.contains("mine.a") && !text.contains("theirs"),
+            "{text}"
+        );
+        assert_eq!(look(path, "the-key-of-a-worker").await.0, 403);
+        assert_eq!(look(path, "not-a-key-of-this-server").await.0, 401);
+        assert_eq!(page(admin, path, &[]).await.0, 401);
+    }
+    let (_, text) = look("/metrics", KEY).await;
+    for reason in ["key_missing", "key_rejected", "role_missing"] {
+        let line = format!("leaseq_auth_failures_total{{reason=\"{reason}\"}} 2");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}

@@ -57,7 +57,7 @@ async fn the_defaults_are_not_those_of_tonic() {
     let mut wire = Wire::open(server.grpc_addr()).await;
     let settings = wire.next_of(wire::SETTINGS).await.unwrap().settings();
     assert!(
-        settings.contains(&(3, 256)) && settings.contains(&(6, 4 * 8192)),
+        settings.contains(&(3, 1000)) && settings.contains(&(6, 4 * 8192)),
         "{settings:?}"
     );
 }
@@ -82,6 +82,23 @@ async fn one_call_too_many_on_a_connection_is_refused_and_the_others_go_on() {
         (reset.stream, reset.error_code()),
         (7, wire::REFUSED_STREAM)
     );
+}
+
+#[tokio::test]
+async fn connections_at_their_limit_of_calls_are_counted() {
+    const FULL: &str = "leaseq_grpc_connections_at_call_limit ";
+    let server = start(with(|config| config.limits.streams_per_connection_max = 3)).await;
+    let connection = Connection::open(server.grpc_addr()).await;
+    let mut calls = Vec::new();
+    for open in 1..=3 {
+        // A call whose request does not come.
+        calls.push(connection.begin(GET, WITH_KEY).await.unwrap());
+        let full = u64::from(open == 3);
+        while figure(&server, "leaseq_grpc_open_calls ").await < open {}
+        assert_eq!(figure(&server, FULL).await, full, "{open} calls");
+    }
+    drop(calls.pop());
+    while figure(&server, FULL).await != 0 {}
 }
 
 #[tokio::test]

@@ -10,8 +10,11 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::State;
-use crate::auth::{Role, presented_key};
+use tracing::warn;
+
+use super::{Peer, State};
+use crate::auth::{Identity, Role, presented_key};
+use crate::telemetry::AuthFailure;
 
 /// On loopback: only requests that name this machine.
 pub(super) async fn host(
@@ -52,28 +55,63 @@ fn is_this_machine(host: &str) -> bool {
     })
 }
 
-/// Elsewhere: only keys that may read.
+/// Elsewhere: only keys that may read. The pages show such a key its own queues.
 pub(super) async fn key(
     Extract(state): Extract<Arc<State>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     if state.loopback || state.keyring.is_open() {
         return next.run(request).await;
     }
-    let identity = presented_key(request.headers())
-        .and_then(|key| state.keyring.identify(key, SystemTime::now()).ok());
-    match identity {
-        Some(identity) if identity.has_any(&[Role::Read, Role::Admin]) => next.run(request).await,
-        Some(_) => {
+    let refused = match identify(&state, &request) {
+        Ok(identity) => {
+            request.extensions_mut().insert(identity);
+            return next.run(request).await;
+        }
+        Err(refused) => refused,
+    };
+    state.metrics.auth_failed(refused.failure);
+    let peer = request.extensions().get::<Peer>();
+    warn!(
+        path = request.uri().path(),
+        key = refused.key_name.as_deref(),
+        peer = peer.map(|peer| display(peer.0)),
+        reason = refused.failure.reason(),
+        "admin request refused"
+    );
+    match refused.failure {
+        AuthFailure::RoleMissing => {
             let text = "This key may not look here: it needs the role read or admin.\n";
             (StatusCode::FORBIDDEN, text).into_response()
         }
-        None => {
+        AuthFailure::KeyMissing | AuthFailure::KeyRejected => {
             let text = "Send a key with the role read: `authorization: Bearer <key>`.\n";
             let challenge = [(WWW_AUTHENTICATE, "Bearer")];
             (StatusCode::UNAUTHORIZED, challenge, text).into_response()
         }
+    }
+}
+
+struct Refused {
+    failure: AuthFailure,
+    key_name: Option<String>,
+}
+
+fn identify(state: &State, request: &Request) -> Result<Identity, Refused> {
+    let refused = |failure, key_name| Refused { failure, key_name };
+    let Some(key) = presented_key(request.headers()) else {
+        return Err(refused(AuthFailure::KeyMissing, None));
+    };
+    let identity = state
+        .keyring
+        .identify(key, SystemTime::now())
+        .map_err(|_| refused(AuthFailure::KeyRejected, None))?;
+    if identity.has_any(&[Role::Read, Role::Admin]) {
+        Ok(identity)
+    } else {
+        let name = identity.key_name().to_owned();
+        Err(refused(AuthFailure::RoleMissing, Some(name)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::Peer;
 use crate::tls::TlsState;
 
 /// After the operating system gave no connection.
@@ -43,7 +44,8 @@ pub(super) async fn run(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (tls, router, end) = (tls.clone(), router.clone(), end.clone());
+                let router = router.clone().layer(Extension(Peer(peer)));
+                let (tls, end) = (tls.clone(), end.clone());
                 let deadline = bounds.handshake_timeout;
                 tokio::spawn(async move {
                     let _place = place;

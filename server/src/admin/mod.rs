@@ -32,6 +32,10 @@ pub(crate) struct Admin {
     closing: Closing,
 }
 
+/// The address at the other end, in the extensions of each request.
+#[derive(Clone, Copy)]
+struct Peer(SocketAddr);
+
 /// What the pages read.
 struct State {
     config: Arc<Config>,

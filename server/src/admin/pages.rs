@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -12,6 +13,7 @@ use leaseq_engine::effect::{QueueView, Reply};
 use leaseq_engine::id::Scope;
 
 use super::State;
+use crate::auth::Identity;
 use crate::serve::sync_name;
 use crate::shard::Condition;
 use crate::telemetry::{Facts, scrape};
@@ -37,8 +39,11 @@ pub(super) async fn readyz(Extract(state): Extract<Arc<State>>) -> Response {
     (code, format!("{}\n", condition_name(&condition))).into_response()
 }
 
-pub(super) async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
-    let queues = queues(&state, usize::MAX).await;
+pub(super) async fn metrics(
+    Extract(state): Extract<Arc<State>>,
+    viewer: Option<Extension<Identity>>,
+) -> Response {
+    let queues = queues(&state, &scope(viewer), usize::MAX).await;
     let config = &state.config;
     let text = scrape(Facts {
         version: env!("CARGO_PKG_VERSION"),
@@ -57,8 +62,11 @@ pub(super) async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
 }
 
 /// A page for people, as text: nothing in it can be taken for markup.
-pub(super) async fn index(Extract(state): Extract<Arc<State>>) -> Response {
-    let queues = queues(&state, QUEUES_PAGE).await;
+pub(super) async fn index(
+    Extract(state): Extract<Arc<State>>,
+    viewer: Option<Extension<Identity>>,
+) -> Response {
+    let queues = queues(&state, &scope(viewer), QUEUES_PAGE).await;
     let mut text = format!(
         "leaseq {} is {}\nstore {}, sync {}\n\n/metrics  OpenMetrics, for Prometheus\n\
          /healthz  the process is alive\n/readyz   calls are answered\n\n",
@@ -104,8 +112,13 @@ fn write_queues(text: &mut String, queues: &[QueueView]) {
     }
 }
 
+/// The queues that are shown: those of the key, all where none is asked for.
+fn scope(viewer: Option<Extension<Identity>>) -> Scope {
+    viewer.map_or(Scope::All, |Extension(identity)| identity.scope().clone())
+}
+
 /// The queues by name, at most so many; none while the shard does not answer.
-async fn queues(state: &State, queues_max: usize) -> Vec<QueueView> {
+async fn queues(state: &State, scope: &Scope, queues_max: usize) -> Vec<QueueView> {
     let mut all: Vec<QueueView> = Vec::new();
     while all.len() < queues_max {
         let read = Read::Queues {
@@ -114,7 +127,7 @@ async fn queues(state: &State, queues_max: usize) -> Vec<QueueView> {
         };
         let asked = state.shard.call(|ticket| Command::Read {
             ticket,
-            scope: Scope::All,
+            scope: scope.clone(),
             read,
         });
         match asked.await.map(|answer| answer.reply) {

@@ -15,7 +15,6 @@ use super::admin_queue::page_size;
 use super::caller::Caller;
 use super::convert::count;
 use super::convert::job::{full_job, job, state};
-use super::convert::text::job_id;
 use super::fault::{Fault, Invalid};
 use super::token::Tokens;
 use super::{Api, page_token};
@@ -33,7 +32,7 @@ impl Api {
         caller: &Caller,
         request: GetJobRequest,
     ) -> Result<GetJobResponse, Fault> {
-        let job = job_id("job_id", &request.job_id)?;
+        let job = caller.job("job_id", &request.job_id)?;
         let content = wants_content(request.view)?;
         let scope = caller.identity.scope().clone();
         let read = move |ticket| Command::Read {

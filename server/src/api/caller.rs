@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use leaseq_engine::id::QueueName;
+use leaseq_engine::id::{JobId, QueueName};
 use leaseq_engine::time::Time;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
 
-use super::convert::text::queue_name;
+use super::convert::text::{id_text, job_id, queue_name};
 use super::convert::time::duration;
 use super::fault::{Fault, Invalid};
 use crate::auth::Identity;
 use crate::shard::Refusal;
+use crate::telemetry::Audited;
 
 /// An answer leaves at least this much before the caller's deadline, or a twentieth of it if that
 /// is more: a caller whose deadline has passed cannot tell "nothing came" from "it was lost".
@@ -24,6 +25,8 @@ pub(crate) struct Caller {
     pub(crate) identity: Identity,
     /// How long the caller waits for the answer, if it said so.
     deadline_in: Option<Duration>,
+    /// Takes the names in the call, if it is audited.
+    audited: Option<Audited>,
 }
 
 impl Caller {
@@ -36,6 +39,7 @@ impl Caller {
         Ok(Self {
             identity: identity.ok_or(Fault::Bug("a call without an identity"))?,
             deadline_in: grpc_timeout(request.metadata()),
+            audited: request.extensions().get::<Audited>().cloned(),
         })
     }
 
@@ -45,10 +49,25 @@ impl Caller {
     /// When it is no name of a queue, or not one of the caller's.
     pub(crate) fn queue(&self, field: &str, name: &str) -> Result<QueueName, Fault> {
         let queue = queue_name(field, name)?;
+        if let Some(audited) = &self.audited {
+            audited.set_queue(queue.as_str());
+        }
         if !self.identity.permits(&queue) {
             return Err(Fault::not_permitted(&queue));
         }
         Ok(queue)
+    }
+
+    /// The job whose id is in `field`.
+    ///
+    /// # Errors
+    /// When it is no id of a job.
+    pub(crate) fn job(&self, field: &str, id: &str) -> Result<JobId, Fault> {
+        let job = job_id(field, id)?;
+        if let Some(audited) = &self.audited {
+            audited.set_job(&id_text(job));
+        }
+        Ok(job)
     }
 
     /// The answer to a call. One that is `held` open ends when the key is revoked: it gets nothing
@@ -133,6 +152,7 @@ mod tests {
         Caller {
             identity: Identity::new("key", &[Role::Admin], Scope::All),
             deadline_in: grpc_timeout(&metadata),
+            audited: None,
         }
     }
 

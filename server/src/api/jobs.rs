@@ -10,7 +10,7 @@ use leaseq_proto::v1::{
 use super::Api;
 use super::caller::Caller;
 use super::convert::job::{outcome, wire_state};
-use super::convert::text::{error, job_id};
+use super::convert::text::error;
 use super::fault::{Fault, Invalid};
 
 impl Api {
@@ -19,7 +19,7 @@ impl Api {
         caller: &Caller,
         request: CancelJobRequest,
     ) -> Result<CancelJobResponse, Fault> {
-        let job = job_id("job_id", &request.job_id)?;
+        let job = caller.job("job_id", &request.job_id)?;
         let reason = error(request.reason);
         let scope = caller.identity.scope().clone();
         let cancel = move |ticket| Command::CancelJob {
@@ -41,7 +41,7 @@ impl Api {
         caller: &Caller,
         request: WaitJobRequest,
     ) -> Result<WaitJobResponse, Fault> {
-        let job = job_id("job_id", &request.job_id)?;
+        let job = caller.job("job_id", &request.job_id)?;
         let now = self.shard.now();
         let until = caller.wait_until(request.wait.as_ref(), now, self.limits.wait_max)?;
         let scope = caller.identity.scope().clone();

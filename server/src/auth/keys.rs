@@ -9,7 +9,7 @@
 //! expires = 2027-01-01T00:00:00Z   # optional
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use leaseq_engine::id::{QueueName, Scope};
@@ -92,6 +92,15 @@ impl Key {
         let mut names = HashSet::new();
         if let Some(double) = keys.iter().find(|key| !names.insert(key.name.clone())) {
             return Err(KeysError(format!("two keys are named {:?}", double.name)));
+        }
+        let mut by_hash = HashMap::new();
+        for key in &keys {
+            if let Some(first) = by_hash.insert(key.hash, &key.name) {
+                return Err(KeysError(format!(
+                    "{first:?} and {:?} are one key with two entries; make a key for each",
+                    key.name
+                )));
+            }
         }
         Ok((keys, warnings))
     }
@@ -253,6 +262,8 @@ mod tests {
 
     const HASH: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 
+    const OTHER: &str = "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9";
+
     fn refused(text: &str) -> String {
         Key::many(text, 10).unwrap_err().to_string()
     }
@@ -261,7 +272,7 @@ mod tests {
     fn a_key_says_what_it_may_do() {
         let text = format!(
             "[[key]]\nname='w'\nsha256='{HASH}'\nroles=['work','read']\nqueues=['mail.*']\n\
-             expires=2027-01-01T00:00:00Z\n[[key]]\nname='all'\nsha256='{HASH}'\nroles=['put']\n"
+             expires=2027-01-01T00:00:00Z\n[[key]]\nname='all'\nsha256='{OTHER}'\nroles=['put']\n"
         );
         let (keys, warnings) = Key::many(&text, 10).unwrap();
         assert!(warnings.is_empty());
@@ -303,6 +314,10 @@ mod tests {
         let one = format!("[[key]]\nname='k'\nsha256='{HASH}'\nroles=['put']\n");
         assert!(refused(&one.repeat(2)).contains("two keys"));
         assert!(refused(&one.repeat(11)).contains("limits.keys"));
+        // Under two names: the roles of one would hold for both.
+        let renamed = one.replace("'k'", "'other'");
+        let text = refused(&format!("{one}{renamed}"));
+        assert!(text.contains("\"k\" and \"other\" are one key"), "{text}");
     }
 
     #[test]

@@ -301,8 +301,9 @@ section! {
         /// How long a connection may go without a first call that is let in.
         first_request_timeout: Duration =
             "limits.first_request_timeout", "10s", millis(50, 10 * MINUTE);
-        /// How many calls may be open on one connection.
-        streams_per_connection_max: u32 = "limits.streams_per_connection", "256", count(1, 65_536);
+        /// How many calls may be open on one connection, those that wait included. More of them
+        /// wait in the client.
+        streams_per_connection_max: u32 = "limits.streams_per_connection", "1000", count(1, 65_536);
         /// The largest set of headers of a call.
         header_bytes_max: u32 = "limits.header_bytes", "8KiB", bytes(KIB, 256 * KIB);
         /// How many calls a client may have cancelled before the server has looked at them;

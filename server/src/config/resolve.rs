@@ -125,6 +125,16 @@ impl Values<'_> {
             unreachable!("{key} is read from the table that defines it");
         };
         let (text, origin) = self.find(spec);
+        // Whoever sets a key or a file means to close something; a variable that is empty, say
+        // because a command in it failed, must not leave it open.
+        if text.is_empty() && spec.default.is_empty() && origin != Origin::Default {
+            return Err(ConfigError::BadValue {
+                key: spec.key,
+                value: "set and empty".to_owned(),
+                origin,
+                allowed: format!("{}, or not set at all", spec.kind.allowed()),
+            });
+        }
         T::parse(text, spec.kind).ok_or_else(|| ConfigError::BadValue {
             key: spec.key,
             value: if spec.is_secret() {

@@ -174,3 +174,21 @@ fn variables_of_others_are_no_errors() {
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("LEASEQ_LISTN"));
 }
+
+#[test]
+fn a_key_or_a_file_that_is_set_and_empty_is_refused_and_not_taken_for_none() {
+    for (name, key) in [
+        ("LEASEQ_AUTHKEY", "authkey"),
+        ("LEASEQ_AUTHKEY_FILE", "authkey_file"),
+        ("LEASEQ_KEYS_FILE", "keys_file"),
+        ("LEASEQ_TLS_CERT", "tls.cert"),
+        ("LEASEQ_TLS_KEY", "tls.key"),
+        ("LEASEQ_TLS_CLIENT_CA", "tls.client_ca"),
+    ] {
+        let resolved = Config::resolve(&Layer::new(), &environment(&[(name, "")]), None);
+        let text = resolved.unwrap_err().to_string();
+        let expected = format!("environment {name}: {key} is set and empty");
+        assert!(text.starts_with(&expected), "{text}");
+    }
+    assert!(file_error("keys_file = ''").contains("keys_file is set and empty"));
+}

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::sync::Notify;
 
@@ -20,6 +20,8 @@ struct Inner {
     /// Told when `admitted` becomes true.
     first_call: Notify,
     authenticated: AtomicBool,
+    /// How many calls are open.
+    calls: AtomicU32,
 }
 
 impl Standing {
@@ -30,12 +32,23 @@ impl Standing {
             admitted: AtomicBool::new(false),
             first_call: Notify::new(),
             authenticated: AtomicBool::new(false),
+            calls: AtomicU32::new(0),
         }))
     }
 
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.0.peer
+    }
+
+    /// A call begins: how many are open now.
+    pub(crate) fn call_begins(&self) -> u32 {
+        self.0.calls.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A call has ended: how many were open until now.
+    pub(crate) fn call_ends(&self) -> u32 {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed)
     }
 
     /// A call was let in that needs no key.

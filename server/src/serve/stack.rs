@@ -19,7 +19,10 @@ pub(super) fn build(parts: &Parts) -> Result<Stack, ServeError> {
     let config = &parts.config;
     let layers = ServiceBuilder::new()
         // First, so that every call is measured and logged, also one that is refused or panics.
-        .layer(CallLayer::new(parts.metrics.clone()))
+        .layer(CallLayer::new(
+            parts.metrics.clone(),
+            config.limits.streams_per_connection_max,
+        ))
         // Around everything that could have a bug; inside the figures, which see its answer.
         .layer(CatchPanicLayer::new(parts.metrics.clone()))
         // What is no gRPC call is answered before a key is asked for.

@@ -1,7 +1,6 @@
 //! The layer that sees every call: a span, a line when it ends, its figures.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -14,6 +13,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Span, debug, debug_span, error, field, info, warn};
 
+use super::audited::Audited;
 use super::grpc::{GrpcMetrics, OpenCall};
 use super::throttle::AUDIT;
 use crate::auth::Identity;
@@ -23,11 +23,36 @@ use crate::listener::Standing;
 #[derive(Clone)]
 pub(crate) struct CallLayer {
     metrics: GrpcMetrics,
+    calls_per_connection_max: u32,
 }
 
 impl CallLayer {
-    pub(crate) fn new(metrics: GrpcMetrics) -> Self {
-        Self { metrics }
+    /// Of calls of which `calls_per_connection_max` may be open on a connection.
+    pub(crate) fn new(metrics: GrpcMetrics, calls_per_connection_max: u32) -> Self {
+        Self {
+            metrics,
+            calls_per_connection_max,
+        }
+    }
+
+    /// Tells of connections that can have no more calls open: the further calls of such a client
+    /// wait inside it, and it hears of no error.
+    fn call_begins(&self, standing: &Standing) {
+        if standing.call_begins() == self.calls_per_connection_max {
+            self.metrics.connection_has_all_calls();
+            warn!(
+                peer = %standing.peer(),
+                calls = self.calls_per_connection_max,
+                "a connection has as many calls open as limits.streams_per_connection allows; \
+                 further calls wait in the client until one has ended"
+            );
+        }
+    }
+
+    fn call_ends(&self, standing: &Standing) {
+        if standing.call_ends() == self.calls_per_connection_max {
+            self.metrics.connection_has_room_again();
+        }
     }
 }
 
@@ -62,8 +87,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = Call::begin(&self.layer, &request);
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let call = Call::begin(&self.layer, &mut request);
         let span = call.span.clone();
         let future = span.in_scope(|| self.inner.call(request));
         CallFuture {
@@ -76,28 +101,40 @@ where
 /// One call from its beginning to its end, however that comes.
 struct Call {
     open: OpenCall,
+    layer: CallLayer,
     began: Instant,
-    peer: Option<SocketAddr>,
+    standing: Option<Standing>,
     identity: Option<Identity>,
+    /// `None`: the call is not audited.
+    audited: Option<Audited>,
     span: Span,
     ended: bool,
 }
 
 impl Call {
-    fn begin<B>(layer: &CallLayer, request: &Request<B>) -> Self {
+    fn begin<B>(layer: &CallLayer, request: &mut Request<B>) -> Self {
         let open = layer.metrics.begin(request.uri().path());
-        let peer = request.extensions().get::<Standing>().map(Standing::peer);
+        let standing = request.extensions().get::<Standing>().cloned();
+        if let Some(standing) = &standing {
+            layer.call_begins(standing);
+        }
+        let audited = open.method().is_audited.then(Audited::default);
+        if let Some(audited) = &audited {
+            request.extensions_mut().insert(audited.clone());
+        }
         let span = debug_span!(
             "call",
             method = %open.method().name,
             key = field::Empty,
-            peer = peer.map(field::display),
+            peer = standing.as_ref().map(|standing| field::display(standing.peer())),
         );
         Self {
             open,
+            layer: layer.clone(),
             began: Instant::now(),
-            peer,
+            standing,
             identity: None,
+            audited,
             span,
             ended: false,
         }
@@ -115,14 +152,26 @@ impl Call {
         self.ended = true;
         let took = self.began.elapsed();
         self.open.end(code, took);
+        if let Some(standing) = &self.standing {
+            self.layer.call_ends(standing);
+        }
         let method = self.open.method();
         let key = self.identity.as_ref().map_or("", Identity::key_name);
-        let peer = self.peer.map(field::display);
+        let peer = self
+            .standing
+            .as_ref()
+            .map(Standing::peer)
+            .map(field::display);
         let millis = took.as_secs_f64() * 1e3;
+        let queue = self.audited.as_ref().and_then(Audited::queue);
+        let job = self.audited.as_ref().and_then(Audited::job);
         // One set of fields, four levels: the level of a line cannot be a variable.
         macro_rules! line {
             ($level:ident, $text:literal, $($more:tt)*) => {
-                $level!($($more)* method = method.name, key, peer, code = ?code, millis, $text)
+                $level!(
+                    $($more)*
+                    method = method.name, queue, job, key, peer, code = ?code, millis, $text
+                )
             };
         }
         match code {

@@ -101,6 +101,7 @@ struct Inner {
     connections: AtomicU64,
     strangers: AtomicU64,
     open_calls: AtomicU64,
+    connections_full: AtomicU64,
     panics: AtomicU64,
 }
 
@@ -115,7 +116,7 @@ pub(crate) struct Method {
     pub(super) kind: &'static str,
     /// Whether it is a call of ours, not one that looks at the server from outside.
     pub(super) is_own: bool,
-    /// Whether it changes what an operator is responsible for.
+    /// Whether it changes what an operator is responsible for, or ends a job from outside.
     pub(super) is_audited: bool,
     pub(super) started: AtomicU64,
     pub(super) codes: [AtomicU64; CODES],
@@ -148,6 +149,7 @@ impl GrpcMetrics {
             connections: AtomicU64::default(),
             strangers: AtomicU64::default(),
             open_calls: AtomicU64::default(),
+            connections_full: AtomicU64::default(),
             panics: AtomicU64::default(),
         }))
     }
@@ -193,6 +195,16 @@ impl GrpcMetrics {
         self.0.strangers.store(strangers as u64, Ordering::Relaxed);
     }
 
+    /// A connection has as many calls open as it may.
+    pub(super) fn connection_has_all_calls(&self) {
+        self.0.connections_full.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of those has ended a call.
+    pub(super) fn connection_has_room_again(&self) {
+        self.0.connections_full.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// How many calls of the API are open; health and reflection do not count.
     pub(crate) fn open_calls(&self) -> u64 {
         self.0.open_calls.load(Ordering::Relaxed)
@@ -217,6 +229,7 @@ impl GrpcMetrics {
             connections: self.0.connections.load(Ordering::Relaxed),
             strangers: self.0.strangers.load(Ordering::Relaxed),
             open_calls: self.open_calls(),
+            connections_full: self.0.connections_full.load(Ordering::Relaxed),
             panics: self.0.panics.load(Ordering::Relaxed),
         }
     }
@@ -231,6 +244,7 @@ pub(super) struct View {
     pub(super) connections: u64,
     pub(super) strangers: u64,
     pub(super) open_calls: u64,
+    pub(super) connections_full: u64,
     pub(super) panics: u64,
 }
 
@@ -271,9 +285,10 @@ impl Method {
             name: name.to_owned(),
             kind,
             is_own: service.starts_with("leaseq."),
-            is_audited: service.ends_with("AdminService")
-                && !name.starts_with("Get")
-                && !name.starts_with("List"),
+            is_audited: name == "CancelJob"
+                || service.ends_with("AdminService")
+                    && !name.starts_with("Get")
+                    && !name.starts_with("List"),
             started: AtomicU64::default(),
             codes: Default::default(),
             seconds: Histogram::default(),

@@ -3,6 +3,7 @@
 //! Payloads, results and keys never get here. Names of queues and keys do; both are
 //! plain ASCII, and everything else that comes from outside is written escaped.
 
+mod audited;
 mod call;
 mod catch_panic;
 mod grpc;
@@ -13,6 +14,7 @@ mod scrape;
 mod sheet;
 mod throttle;
 
+pub(crate) use audited::Audited;
 pub(crate) use call::{CallLayer, CallService};
 pub(crate) use catch_panic::{CatchPanicLayer, CatchPanicService};
 pub(crate) use grpc::{AuthFailure, ConnectionEnd, ConnectionLimit, GrpcMetrics};

@@ -12,6 +12,7 @@ pub(super) const GRPC_HANDLED: &str = "grpc_server_handled";
 pub(super) const GRPC_HANDLING_SECONDS: &str = "grpc_server_handling_seconds";
 pub(super) const GRPC_OPEN_CALLS: &str = "leaseq_grpc_open_calls";
 pub(super) const GRPC_CONNECTIONS: &str = "leaseq_grpc_connections";
+pub(super) const GRPC_CONNECTIONS_FULL: &str = "leaseq_grpc_connections_at_call_limit";
 pub(super) const GRPC_STRANGERS: &str = "leaseq_grpc_unauthenticated_connections";
 pub(super) const GRPC_CONNECTIONS_ENDED: &str = "leaseq_grpc_connections_closed";
 pub(super) const GRPC_ACCEPT_ERRORS: &str = "leaseq_grpc_accept_errors";

@@ -151,6 +151,8 @@ impl Collected {
         let help = "Calls of the API that are open";
         sheet.gauge(names::GRPC_OPEN_CALLS, help, view.open_calls)?;
         sheet.gauge(names::GRPC_CONNECTIONS, "Connections", view.connections)?;
+        let help = "Connections with as many calls open as limits.streams_per_connection allows";
+        sheet.gauge(names::GRPC_CONNECTIONS_FULL, help, view.connections_full)?;
         let help = "Connections on which no known key was shown yet";
         sheet.gauge(names::GRPC_STRANGERS, help, view.strangers)?;
         let help = "Connections that the server closed or that broke, by the reason";

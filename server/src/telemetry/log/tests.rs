@@ -6,8 +6,9 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use leaseq_proto::v1::admin_service_client::AdminServiceClient;
 use leaseq_proto::v1::queue_service_client::QueueServiceClient;
-use leaseq_proto::v1::{GetRequest, NewJob, PutRequest};
+use leaseq_proto::v1::{CancelJobRequest, GetRequest, NewJob, PauseQueueRequest, PutRequest};
 use serde::de::{MapAccess, Visitor};
 use tonic::Request;
 use tonic::transport::Channel;
@@ -171,4 +172,34 @@ fn single_calls_are_quiet_at_the_default_level() {
         "{text}"
     );
     assert!(!text.contains("code=Ok"), "{text}");
+}
+
+#[test]
+fn audit_lines_name_the_queue_or_the_job() {
+    let text = logged_while(false, LogLevel::Info, Throttle::new(), async {
+        let server = Server::new(config()).start().await.unwrap();
+        server.ready().await.unwrap();
+        let addr = format!("http://{}", server.grpc_addr());
+        let channel = Channel::from_shared(addr).unwrap().connect().await.unwrap();
+        let pause = PauseQueueRequest {
+            queue: "mail".to_owned(),
+        };
+        let mut admin = AdminServiceClient::new(channel.clone());
+        admin.pause_queue(with_key(KEY, pause)).await.unwrap_err();
+        let cancel = CancelJobRequest {
+            job_id: "0192a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b".to_owned(),
+            ..CancelJobRequest::default()
+        };
+        let mut queue = QueueServiceClient::new(channel);
+        queue.cancel_job(with_key(KEY, cancel)).await.unwrap_err();
+        server.shutdown(Duration::ZERO).await.unwrap();
+    });
+    let line = |method: &str| {
+        let mut lines = text.lines().filter(|line| line.contains("admin call"));
+        let found = lines.find(|line| line.contains(method));
+        found.unwrap_or_else(|| panic!("{method} in {text}"))
+    };
+    assert!(line("PauseQueue").contains("mail"), "{text}");
+    let job = "0192a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b";
+    assert!(line("CancelJob").contains(job), "{text}");
 }
