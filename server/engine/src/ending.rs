@@ -136,20 +136,18 @@ impl Turn<'_> {
         if !self.live.waits.any_for_job(seq) {
             return;
         }
-        for ticket in self.live.waits.for_job(seq) {
-            self.stop_waiting(ticket);
-            let result = if result.is_empty() {
-                JobResult::None
-            } else {
-                JobResult::Bytes(result.clone())
-            };
-            let reply = Reply::JobWaited {
-                state: state_of_end(end),
-                outcome: outcome.clone().map(Box::new),
-                result,
-            };
-            self.reply(ticket, Ok(reply));
-        }
+        let result = if result.is_empty() {
+            JobResult::None
+        } else {
+            JobResult::Bytes(result)
+        };
+        let reply = Reply::JobWaited {
+            state: state_of_end(end),
+            outcome: outcome.map(Box::new),
+            result,
+        };
+        let tickets = self.live.waits.take_for_job(seq);
+        self.answer_all(tickets, reply);
     }
 
     /// Ends the present attempt of a leased job: it comes back, is dead, or, if
@@ -190,18 +188,56 @@ impl Turn<'_> {
         self.touch(queue);
     }
 
-    /// The lease of a job ends by itself.
-    pub(crate) fn expire(&mut self, seq: JobSeq, error: &str) {
-        let Some(lease) = self.state.jobs.get(seq).and_then(|job| job.lease()) else {
-            return;
-        };
-        let lease = *lease;
-        let attempt = Attempt {
+    /// The leases of these jobs end by themselves. Jobs that are not leased are passed over.
+    pub(crate) fn expire_all(&mut self, jobs: &[JobSeq], error: &str) {
+        let attempt = || Attempt {
             how: Requeue::Expired,
             error: error.into(),
             ready_time: None,
         };
-        self.end_attempt(seq, lease, attempt);
+        let mut back = Vec::with_capacity(jobs.len());
+        for seq in jobs {
+            let Some(known) = self.state.known(*seq) else {
+                continue;
+            };
+            let Some(lease) = known.lease().copied() else {
+                continue;
+            };
+            let ends = known.cancel().is_some() || known.attempts() >= known.settings.max_attempts;
+            if ends {
+                self.end_attempt(*seq, lease, attempt());
+            } else {
+                back.push((*seq, lease, known.size, known.queue));
+            }
+        }
+        self.requeue_all(back, attempt(), true);
+    }
+
+    /// Makes jobs ready again whose attempts ended for the same cause: one transition for
+    /// all of them.
+    pub(crate) fn requeue_all(
+        &mut self,
+        jobs: Vec<(JobSeq, Lease, u32, QueueId)>,
+        attempt: Attempt,
+        charged: bool,
+    ) {
+        if jobs.is_empty() {
+            return;
+        }
+        let lease_of = |(job, lease, ..): &(JobSeq, Lease, u32, QueueId)| LeaseRef {
+            job: *job,
+            lease: lease.number,
+        };
+        self.emit(Transition::JobsRequeued {
+            leases: jobs.iter().map(lease_of).collect(),
+            how: attempt.how,
+            charged,
+            error: attempt.error,
+        });
+        for (seq, lease, size, queue) in jobs {
+            self.let_go(seq, &lease, size);
+            self.touch(queue);
+        }
     }
 
     /// Tells the session that holds the job, if one does, to stop working on it.

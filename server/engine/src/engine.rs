@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::apply::due_max;
 use crate::command::Command;
 use crate::effect::Effect;
 use crate::id::{JobSeq, NamespaceTag, SessionId};
 use crate::live::Live;
 use crate::live::session::Session;
+use crate::pending::PendingWork;
 use crate::settings::EngineConfig;
 use crate::state::State;
 use crate::state::evolve::{Unknown, is_session};
 use crate::time::{Duration, Time};
 use crate::transition::{ClockReading, Transition};
-use crate::turn::{Concerned, Turn};
+use crate::turn::Turn;
 
 /// What a batch of commands gave: append-only until the driver takes all of it.
 #[derive(Debug, Default)]
@@ -21,6 +23,10 @@ pub struct Output {
     pub transitions: Vec<Transition>,
     /// What may happen outside once they are durable, in order.
     pub effects: Vec<Effect>,
+    /// How much was done: jobs changed or looked at, sessions and waiting callers served.
+    /// One command does not take more steps than jobs that it names and
+    /// [`EngineConfig::step_max`] with an eighth; tests hold it to that.
+    pub steps: usize,
     /// The place of a `JobsAdded` behind which only remembered Puts have come: jobs of the
     /// next Put may join it.
     added: Option<usize>,
@@ -73,8 +79,10 @@ pub struct Engine {
     config: EngineConfig,
     state: State,
     live: Live,
-    /// Whom decided commands concern that are not finished.
-    concerned: Concerned,
+    /// The work of decided commands that are not finished.
+    pending: PendingWork,
+    /// What was too much for one command: the next Tick goes on with it.
+    left_over: PendingWork,
 }
 
 impl Engine {
@@ -84,7 +92,8 @@ impl Engine {
         Self {
             state: State::new(&config),
             live: Live::default(),
-            concerned: Concerned::default(),
+            pending: PendingWork::default(),
+            left_over: PendingWork::default(),
             config,
         }
     }
@@ -115,7 +124,7 @@ impl Engine {
         if leases && !down.is_zero() {
             turn.emit(Transition::Stalled { by: down });
         }
-        turn.finish();
+        self.left_over.append(turn.finish());
         self.leave_behind_sessions(now);
     }
 
@@ -133,24 +142,29 @@ impl Engine {
                     .push(seq);
             }
         }
-        for (duration, jobs) in by_duration {
-            // The driver counts sessions upwards from the small numbers.
-            let id = SessionId(u64::MAX - self.live.sessions_made_up);
-            self.live.sessions_made_up += 1;
-            let mut session = Session::gone(duration);
-            for seq in jobs {
-                let size = self
-                    .state
-                    .groups
-                    .get(seq)
-                    .map_or(0, |group| group.size(seq));
-                session.hold(seq, size);
-                self.state.bind(seq, Some(id));
+        for (duration, mut jobs) in by_duration {
+            jobs.sort_unstable();
+            // In parts, so that no session has more leases to expire than one Tick does.
+            for part in jobs.chunks(due_max(&self.config)) {
+                self.leave_behind_session(now, duration, part);
             }
-            self.live.sessions.insert(id, session);
-            let at = self.state.lease_clock.lease_time(now).after(duration);
-            self.live.expire_session_at(id, at);
         }
+    }
+
+    fn leave_behind_session(&mut self, now: Time, duration: Duration, jobs: &[JobSeq]) {
+        // The driver counts sessions upwards from the small numbers.
+        let id = SessionId(u64::MAX - self.live.sessions_made_up);
+        self.live.sessions_made_up += 1;
+        let mut session = Session::gone(duration);
+        for seq in jobs {
+            let group = self.state.groups.get(*seq);
+            let size = group.map_or(0, |group| group.size(*seq));
+            session.hold(*seq, size);
+            self.state.bind(*seq, Some(id));
+        }
+        self.live.sessions.insert(id, session);
+        let at = self.state.lease_clock.lease_time(now).after(duration);
+        self.live.expire_session_at(id, at);
     }
 
     /// Creates the namespace in an empty store.
@@ -158,7 +172,7 @@ impl Engine {
         let now = Time::default(); // nothing in it depends on the time
         let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out);
         turn.emit(Transition::NamespaceCreated { tag, token_key });
-        turn.finish();
+        self.left_over.append(turn.finish());
     }
 
     /// The key of the check value in lease tokens, and the tag of job ids.
@@ -173,43 +187,54 @@ impl Engine {
         self.state.clocks
     }
 
-    /// Decides one command at `now`, and gives everyone what it made possible.
+    /// Decides one command at `now` and finishes it.
     pub fn apply(&mut self, now: Time, command: Command, out: &mut Output) {
         self.decide(now, command, out);
         self.finish(now, out);
     }
 
-    /// Decides one command at `now`. Those who wait for what it made possible may have
-    /// to wait for `finish`, which is due at the same `now`: jobs that are put together
-    /// are delivered together, and not in as many parts as there were Puts.
+    /// Decides one command at `now`. What it makes possible for waiters may have to wait
+    /// for `finish`, which is due at the same `now`: jobs that are put together are
+    /// delivered together, and not in as many parts as there were Puts.
     pub fn decide(&mut self, now: Time, command: Command, out: &mut Output) {
         let gathers = gathers(&command);
-        if !gathers || self.concerned.are_many() {
+        if !gathers || self.pending.is_much() {
             self.finish(now, out);
         }
-        let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out)
-            .with(std::mem::take(&mut self.concerned));
+        let mut pending = std::mem::take(&mut self.pending);
+        if matches!(command, Command::Tick { .. }) {
+            pending.append(std::mem::take(&mut self.left_over));
+        }
+        let mut turn = self.turn(now, out).with(pending);
         turn.decide(command);
         if gathers {
-            self.concerned = turn.leave();
+            self.pending = turn.leave();
         } else {
-            turn.finish();
+            let rest = turn.finish();
+            self.left_over.append(rest);
         }
     }
 
-    /// Gives everyone what the commands decided so far made possible.
+    /// Does the work that the commands decided so far have left.
     pub fn finish(&mut self, now: Time, out: &mut Output) {
-        if self.concerned.is_nobody() {
+        if self.pending.is_empty() {
             return;
         }
+        let pending = std::mem::take(&mut self.pending);
+        let rest = self.turn(now, out).with(pending).finish();
+        self.left_over.append(rest);
+    }
+
+    fn turn<'a>(&'a mut self, now: Time, out: &'a mut Output) -> Turn<'a> {
         Turn::new(now, &self.config, &mut self.state, &mut self.live, out)
-            .with(std::mem::take(&mut self.concerned))
-            .finish();
     }
 
     /// When the next `Command::Tick` is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
+        if !self.left_over.is_empty() || self.live.waits.owes_answers() {
+            return Some(Time::default()); // at once
+        }
         let leases = self.state.deadlines.leases.next();
         let first = leases.into_iter().chain(self.live.deadlines.next()).min();
         let first = first.map(|at| self.state.lease_clock.time(at));
@@ -224,7 +249,7 @@ impl Engine {
     /// The first invariant that does not hold, in words.
     pub fn check_invariants(&self) -> Result<(), String> {
         self.state.check()?;
-        self.live.check(&self.state)
+        self.live.check(&self.state, &self.left_over)
     }
 }
 

@@ -22,7 +22,7 @@
 //! | `state/ended` | jobs that have ended and are kept |
 //! | `state/restate` | writing the present state again, and reading it back |
 //! | `live/` | sessions, callers that wait, lines: gone with the process |
-//! | `turn` | one command being applied: emitting, and waking who it concerns |
+//! | `turn`, `pending` | one command being applied, and the work that it leaves |
 //! | `apply/` | what each command does, one file per verb |
 //! | `matching` | who gets ready jobs: the only place that grants leases |
 //! | `ending` | how attempts and jobs end: the only place that ends them |
@@ -40,12 +40,15 @@ pub mod time;
 pub mod transition;
 
 mod apply;
+#[cfg(test)]
+mod bounds;
 mod by_job;
 mod deadlines;
 mod ending;
 mod engine;
 mod live;
 mod matching;
+mod pending;
 mod state;
 #[cfg(test)]
 mod testing;

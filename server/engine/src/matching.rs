@@ -23,10 +23,11 @@ struct Picked {
 }
 
 impl Turn<'_> {
-    /// Gives the ready jobs of a queue to those who wait for them.
-    pub(crate) fn match_queue(&mut self, id: QueueId) {
+    /// Gives the ready jobs of a queue to those who wait for them, until `end` steps are
+    /// done.
+    pub(crate) fn match_queue(&mut self, id: QueueId, end: usize) {
         let mut left_in_round = 0;
-        while !self.live.draining {
+        while !self.live.draining && self.out.steps < end {
             let Some(queue) = self.state.queues.get(id) else {
                 return;
             };
@@ -43,8 +44,9 @@ impl Turn<'_> {
                 left_in_round = line.len();
             }
             let ready = usize::try_from(queue.counts.ready).unwrap_or(usize::MAX);
-            let part = (ready / left_in_round).max(1);
+            let part = (ready / left_in_round).clamp(1, end - self.out.steps);
             left_in_round -= 1;
+            self.out.steps += 1;
             let name = queue.name.clone();
             match waiter {
                 Waiter::Session(session) => self.serve_session(session, id, &name, part),

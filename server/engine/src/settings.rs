@@ -103,6 +103,10 @@ pub struct EngineConfig {
     /// The most bytes of contents in the answer to one Get; a single larger job
     /// comes alone.
     pub get_bytes_max: u64,
+    /// How many jobs, sessions and waiting callers one command may deal with beside the
+    /// jobs that it names. The rest follows with the next Tick, so that no single command
+    /// holds up all others.
+    pub step_max: usize,
 }
 
 impl Default for EngineConfig {
@@ -119,6 +123,7 @@ impl Default for EngineConfig {
             verdicts_max: 1 << 20,
             delivery_jobs_max: 1_000,
             get_bytes_max: 2 << 20,
+            step_max: 8192,
         }
     }
 }

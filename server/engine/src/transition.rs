@@ -265,6 +265,17 @@ pub enum Transition {
         /// The error of the attempt; empty: keep the one before.
         error: Box<str>,
     },
+    /// Leased jobs are ready again, all for the same cause.
+    JobsRequeued {
+        /// The leases that ended.
+        leases: Vec<LeaseRef>,
+        /// How they came back.
+        how: Requeue,
+        /// Whether the attempts count.
+        charged: bool,
+        /// The error of the attempts; empty: keep the one before.
+        error: Box<str>,
+    },
     /// A scheduled job's time has come.
     JobsReady {
         /// The jobs.
@@ -319,6 +330,34 @@ pub enum Transition {
         /// The number of the next queue.
         next_queue: QueueId,
     },
+}
+
+impl Transition {
+    /// How many jobs it speaks of.
+    pub(crate) fn job_count(&self) -> usize {
+        match self {
+            Self::JobsAdded { sizes, .. } | Self::JobsRestated { sizes, .. } => {
+                sizes.count() as usize
+            }
+            Self::LeasesGranted { jobs, .. }
+            | Self::JobsReady { jobs }
+            | Self::JobsRemoved { jobs } => jobs.len(),
+            Self::JobsCompleted { leases } | Self::JobsRequeued { leases, .. } => leases.len(),
+            Self::OutcomeAdded { .. }
+            | Self::LeaseExtended { .. }
+            | Self::JobEnded { .. }
+            | Self::JobRequeued { .. }
+            | Self::CancelRequested { .. }
+            | Self::JobRestated(_) => 1,
+            Self::NamespaceCreated { .. }
+            | Self::Stalled { .. }
+            | Self::ClocksRead { .. }
+            | Self::QueueSet { .. }
+            | Self::QueueDeleted { .. }
+            | Self::PutRemembered { .. }
+            | Self::CountersRestated { .. } => 0,
+        }
+    }
 }
 
 /// The whole state of one job.

@@ -1,11 +1,12 @@
 //! One command being applied: what it may read and change, what it has emitted so
-//! far, and whom that concerns. Each verb adds its method in `apply/<verb>.rs`.
+//! far, and what that leaves to be done. Each verb adds its method in `apply/<verb>.rs`.
 
 use crate::effect::{Effect, Reply};
 use crate::engine::Output;
 use crate::id::{JobSeq, LeaseRef, QueueId, SessionId, Ticket};
 use crate::live::Live;
 use crate::live::session::Standing;
+use crate::pending::PendingWork;
 use crate::rejection::Rejection;
 use crate::settings::EngineConfig;
 use crate::state::State;
@@ -24,31 +25,10 @@ pub(crate) struct Turn<'a> {
     /// Completions that have happened and are not written yet: many become one
     /// transition. Every other transition writes them first.
     completed: Vec<LeaseRef>,
-    /// Whom this and the commands before it concern.
-    concerned: Concerned,
-}
-
-/// Whom decided commands concern, and who has not been looked at for it yet.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Concerned {
-    /// Queues with more jobs, more room or fewer jobs than before.
-    touched: Vec<QueueId>,
-    /// Sessions that may be able to take more.
-    freed: Vec<SessionId>,
-}
-
-impl Concerned {
-    /// The lists are searched one by one: with more entries they cost more than they
-    /// save.
-    const MAX: usize = 256;
-
-    pub(crate) fn is_nobody(&self) -> bool {
-        self.touched.is_empty() && self.freed.is_empty()
-    }
-
-    pub(crate) fn are_many(&self) -> bool {
-        self.touched.len().max(self.freed.len()) > Self::MAX
-    }
+    /// What this command and the ones before it leave to be done.
+    pending: PendingWork,
+    /// How many callers this command has answered beside its own.
+    pub(crate) answered: usize,
 }
 
 impl<'a> Turn<'a> {
@@ -66,20 +46,21 @@ impl<'a> Turn<'a> {
             live,
             out,
             completed: Vec::new(),
-            concerned: Concerned::default(),
+            pending: PendingWork::default(),
+            answered: 0,
         }
     }
 
-    /// Goes on with those whom earlier commands concern.
-    pub(crate) fn with(mut self, concerned: Concerned) -> Self {
-        self.concerned = concerned;
+    /// Goes on with the work that earlier commands have left.
+    pub(crate) fn with(mut self, pending: PendingWork) -> Self {
+        self.pending = pending;
         self
     }
 
-    /// Ends the command and leaves everyone it concerns for later.
-    pub(crate) fn leave(mut self) -> Concerned {
+    /// Ends the command and leaves its work for later.
+    pub(crate) fn leave(mut self) -> PendingWork {
         self.write_completed();
-        self.concerned
+        self.pending
     }
 
     /// Makes a transition true and hands it to the store.
@@ -98,12 +79,14 @@ impl<'a> Turn<'a> {
             // transition itself is not shown: it may hold what users put.
             panic!("a bug: a decision contradicts the state: {error}");
         }
+        self.out.steps += transition.job_count();
         self.out.add(transition);
     }
 
     /// Hands the store what is true already.
     pub(crate) fn emit_again(&mut self, transition: Transition) {
         self.write_completed();
+        self.out.steps += transition.job_count();
         self.out.add(transition);
     }
 
@@ -124,6 +107,7 @@ impl<'a> Turn<'a> {
             return;
         }
         let leases = std::mem::take(&mut self.completed);
+        self.out.steps += leases.len();
         self.out.add(Transition::JobsCompleted { leases });
     }
 
@@ -133,18 +117,12 @@ impl<'a> Turn<'a> {
 
     /// The queue has changed: someone may be waiting for that.
     pub(crate) fn touch(&mut self, queue: QueueId) {
-        let touched = &mut self.concerned.touched;
-        if touched.last() != Some(&queue) && !touched.contains(&queue) {
-            touched.push(queue);
-        }
+        self.pending.queues.add(queue);
     }
 
     /// The session may be able to take more.
     pub(crate) fn freed(&mut self, session: SessionId) {
-        let freed = &mut self.concerned.freed;
-        if freed.last() != Some(&session) && !freed.contains(&session) {
-            freed.push(session);
-        }
+        self.pending.sessions.add(session);
     }
 
     /// Now in lease time.
@@ -178,37 +156,48 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Gives everyone what the commands made possible: room to those who want to
-    /// put, jobs to those who want to work, answers to those who wait for the end.
-    /// One may make another possible, so it goes on until nothing is left to give.
-    pub(crate) fn finish(mut self) {
-        loop {
-            for session in std::mem::take(&mut self.concerned.freed) {
-                self.stand_in_line(session);
+    /// Does the pending work: gives room to waiting Puts, jobs to waiting workers, and
+    /// answers to callers that wait for an end. One may make another possible, so it goes
+    /// on until nothing is left, or until `step_max` steps are done. Returns the rest,
+    /// which the next Tick goes on with.
+    pub(crate) fn finish(mut self) -> PendingWork {
+        self.write_completed();
+        let end = self.out.steps.saturating_add(self.config.step_max.max(1));
+        while self.out.steps < end {
+            if !self.pending.sessions.is_empty() {
+                let room = end - self.out.steps;
+                for session in self.pending.sessions.take_first(room) {
+                    self.stand_in_line(session);
+                }
+                continue;
             }
-            let Some(queue) = self.concerned.touched.pop() else {
+            let Some(queue) = self.pending.queues.pop() else {
                 break;
             };
-            self.admit_blocked_puts(queue);
-            self.match_queue(queue);
+            self.admit_blocked_puts(queue, end);
+            self.match_queue(queue, end);
             self.answer_queue_waits(queue);
+            if self.out.steps >= end {
+                self.pending.queues.add_last(queue);
+            }
         }
         self.write_completed();
         self.state.jobs.give_memory_back();
+        self.pending
     }
 
-    /// A session with room stands in its lines; those where it did not stand before
+    /// Puts a session with room back in its lines. Those where it did not stand before
     /// may have jobs for it.
     fn stand_in_line(&mut self, id: SessionId) {
         let stood = self.live.stand_session(id, None);
+        self.out.steps += 1 + stood.len();
         // `finish` takes the last one first.
         for name in stood.iter().rev() {
             let Some((queue, of)) = self.state.queues.named(name) else {
                 continue;
             };
             if of.counts.ready > 0 && !of.paused {
-                self.concerned.touched.retain(|other| *other != queue);
-                self.concerned.touched.push(queue);
+                self.pending.queues.add_next(queue);
             }
         }
     }

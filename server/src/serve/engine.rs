@@ -19,6 +19,7 @@ pub(super) fn config(config: &Config) -> EngineConfig {
         verdicts_max: limits.verdicts_max,
         delivery_jobs_max: limits.delivery_jobs_max,
         get_bytes_max: crate::api::get_contents_max(limits),
+        step_max: EngineConfig::default().step_max,
     }
 }
 

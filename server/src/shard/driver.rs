@@ -27,6 +27,10 @@ use super::work::Work;
 /// durable, the next one is decided, and commands for the one after gather.
 const BATCHES_AHEAD: usize = 1;
 
+/// A batch is closed when the engine has taken so many steps for each job that a batch
+/// may name: many small commands can each set free a lot of work.
+const STEPS_PER_JOB: usize = 4;
+
 /// Limits of a shard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShardOptions {
@@ -290,6 +294,7 @@ impl Driver {
         let (mut bytes, mut jobs) = (0, 0);
         while bytes < self.options.batch_bytes_max
             && jobs < self.options.batch_jobs_max
+            && work.output.steps < STEPS_PER_JOB * self.options.batch_jobs_max
             && !work.stop
         {
             let Some(input) = self.taken.pop_front() else {

@@ -80,16 +80,21 @@ impl Tally {
                 };
                 self.add(fact, 1);
             }
-            Transition::JobRequeued { how, .. } => match how {
-                Requeue::Failed => self.add(JobFact::Failed, 1),
-                Requeue::Released => self.add(JobFact::Released, 1),
-                Requeue::Expired => self.add(JobFact::Expired, 1),
-                Requeue::Redriven => self.add(JobFact::Redriven, 1),
-                // Nobody ever had it.
-                Requeue::TakenBack => {}
-            },
+            Transition::JobRequeued { how, .. } => self.requeued(*how, 1),
+            Transition::JobsRequeued { how, leases, .. } => self.requeued(*how, leases.len()),
             // Nothing of these is a step in the life of a job.
             _ => {}
+        }
+    }
+
+    fn requeued(&mut self, how: Requeue, count: usize) {
+        match how {
+            Requeue::Failed => self.add(JobFact::Failed, count),
+            Requeue::Released => self.add(JobFact::Released, count),
+            Requeue::Expired => self.add(JobFact::Expired, count),
+            Requeue::Redriven => self.add(JobFact::Redriven, count),
+            // Nobody ever had it.
+            Requeue::TakenBack => {}
         }
     }
 }
@@ -122,7 +127,7 @@ impl JobCounters {
 
 #[cfg(test)]
 mod tests {
-    use leaseq_engine::id::JobSeq;
+    use leaseq_engine::id::{JobSeq, LeaseNumber, LeaseRef};
 
     use super::*;
 
@@ -146,15 +151,27 @@ mod tests {
             result_size: 0,
             result: bytes::Bytes::new(),
         };
+        let lease = LeaseRef {
+            job: JobSeq(2),
+            lease: LeaseNumber(3),
+        };
+        let expired = Transition::JobsRequeued {
+            leases: vec![lease; 2],
+            how: Requeue::Expired,
+            charged: true,
+            error: "".into(),
+        };
         let transitions = [
             requeued(Requeue::Failed),
             requeued(Requeue::TakenBack),
             dead,
+            expired,
         ];
         let counters = JobCounters::default();
         counters.add(&Tally::of(&transitions));
         assert_eq!(counters.get(JobFact::Failed), 2);
         assert_eq!(counters.get(JobFact::Dead), 1);
         assert_eq!(counters.get(JobFact::Released), 0);
+        assert_eq!(counters.get(JobFact::Expired), 2);
     }
 }

@@ -248,6 +248,7 @@ impl Memory {
             | Transition::LeasesGranted { .. }
             | Transition::LeaseExtended { .. }
             | Transition::JobRequeued { .. }
+            | Transition::JobsRequeued { .. }
             | Transition::JobsReady { .. }
             | Transition::CancelRequested { .. } => 0,
         }

@@ -5,6 +5,8 @@ use crate::live::session::Standing;
 use crate::time::LeaseTime;
 use crate::turn::Turn;
 
+use super::due_max;
+
 impl Turn<'_> {
     pub(super) fn close_session(&mut self, id: SessionId) {
         let Some(session) = self.live.sessions.get(&id) else {
@@ -20,7 +22,7 @@ impl Turn<'_> {
             .get(&id)
             .is_some_and(|s| s.expire_time <= self.lease_now())
         {
-            self.expire_session(id);
+            self.expire_session(id, due_max(self.config));
         }
     }
 

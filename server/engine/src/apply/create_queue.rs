@@ -19,7 +19,7 @@ impl Turn<'_> {
             let queue = name.clone();
             Err(Rejection::QueueExists { queue })
         } else if self.state.queues.len() >= self.config.queues_max {
-            Err(limit_reached("queues_max", self.config.queues_max))
+            Err(limit_reached("limits.queues", self.config.queues_max))
         } else {
             self.create_queue(name, settings);
             self.queue_reply(name)

@@ -14,6 +14,7 @@ impl Turn<'_> {
         for session in sessions {
             self.live.leave_session(session, None);
         }
+        self.give_owed_answers(usize::MAX);
         for ticket in self.live.waits.tickets() {
             if let Some(wait) = self.stop_waiting(ticket) {
                 self.reply_now(ticket, wait, Some(Rejection::Draining));

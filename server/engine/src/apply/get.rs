@@ -35,7 +35,8 @@ impl Turn<'_> {
         };
         self.live.waits.insert(ticket, wait);
         if let Some(queue) = queue {
-            self.match_queue(queue);
+            let end = self.out.steps.saturating_add(self.config.step_max.max(1));
+            self.match_queue(queue, end);
             self.touch(queue); // someone may wait until it is empty
         }
         if self.live.waits.get(ticket).is_none() {
@@ -177,7 +178,7 @@ mod tests {
         let first = desk.wait_get("q", 1);
         let second = desk.wait_get("q", 1);
         let limit = Rejection::LimitReached {
-            limit: "waiters_max",
+            limit: "limits.waiters",
             max: 1,
         };
         assert_eq!(desk.answer(second), Some(Err(limit)));

@@ -26,11 +26,15 @@ mod update_queue;
 mod wait_job;
 mod wait_queue;
 
+use std::collections::{BTreeSet, VecDeque};
+
 use crate::command::Command;
 use crate::deadlines::Deadline;
+use crate::effect::Reply;
 use crate::id::{JobId, QueueId, QueueName, Scope, Ticket};
 use crate::live::wait::{Wait, Waiting};
 use crate::rejection::Rejection;
+use crate::settings::EngineConfig;
 use crate::state::Known;
 use crate::state::queue::Queue;
 use crate::time::{LeaseTime, Time};
@@ -142,7 +146,7 @@ impl Turn<'_> {
         if self.live.waits.len() < self.config.waiters_max {
             return Ok(());
         }
-        Err(limit_reached("waiters_max", self.config.waiters_max))
+        Err(limit_reached("limits.waiters", self.config.waiters_max))
     }
 
     /// The moment until which the caller waits, if it waits at all.
@@ -158,6 +162,46 @@ impl Turn<'_> {
         self.live.deadlines.insert(until, Deadline::Wait(ticket));
         self.live.waits.insert(ticket, Wait { until, what });
     }
+
+    /// Answers callers that waited for the same. Beyond a bound the answers are owed, and
+    /// the next Tick gives them.
+    pub(crate) fn answer_all(&mut self, tickets: BTreeSet<Ticket>, reply: Reply) {
+        let left = due_max(self.config).saturating_sub(self.answered);
+        let mut tickets = tickets.into_iter();
+        for ticket in tickets.by_ref().take(left) {
+            self.answered += 1;
+            self.answer_waiting(ticket, reply.clone());
+        }
+        let later: VecDeque<_> = tickets.collect();
+        if !later.is_empty() {
+            self.live.waits.owe(later, reply);
+        }
+    }
+
+    /// Gives up to `max` owed answers and returns how many.
+    fn give_owed_answers(&mut self, max: usize) -> usize {
+        for given in 0..max {
+            let Some((ticket, reply)) = self.live.waits.pop_owed() else {
+                return given;
+            };
+            self.answer_waiting(ticket, reply);
+        }
+        max
+    }
+
+    /// Answers a caller, unless it went away or its wait was over before.
+    fn answer_waiting(&mut self, ticket: Ticket, reply: Reply) {
+        self.out.steps += 1;
+        if self.stop_waiting(ticket).is_some() {
+            self.reply(ticket, Ok(reply));
+        }
+    }
+}
+
+/// How many due deadlines, leases of one session, or waiting callers one command deals
+/// with. The rest follows with the next Tick.
+pub(crate) fn due_max(config: &EngineConfig) -> usize {
+    (config.step_max / 8).max(2)
 }
 
 /// The limit with this configuration key is reached.

@@ -76,7 +76,7 @@ impl Turn<'_> {
             return Err(Rejection::SessionNotFound);
         }
         if self.live.sessions_open >= self.config.sessions_max {
-            return Err(limit_reached("sessions_max", self.config.sessions_max));
+            return Err(limit_reached("limits.sessions", self.config.sessions_max));
         }
         Ok(())
     }
@@ -301,7 +301,7 @@ mod tests {
         desk.open_with(1, "q", 1);
         let open = desk.open_command(2, &["q"]);
         let limit = Rejection::LimitReached {
-            limit: "sessions_max",
+            limit: "limits.sessions",
             max: 1,
         };
         assert_eq!(desk.open(open), Err(limit));

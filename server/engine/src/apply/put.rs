@@ -34,9 +34,12 @@ impl Turn<'_> {
     }
 
     /// Does the Puts that wait for room in this queue, in their order, as far as
-    /// there is room.
-    pub(crate) fn admit_blocked_puts(&mut self, queue: QueueId) {
-        while let Some(first) = self.live.waits.first_blocked(queue) {
+    /// there is room, until `end` steps are done.
+    pub(crate) fn admit_blocked_puts(&mut self, queue: QueueId, end: usize) {
+        while self.out.steps < end
+            && let Some(first) = self.live.waits.first_blocked(queue)
+        {
+            self.out.steps += 1;
             let ticket = first.ticket;
             let admission = self.admission(first, false);
             if matches!(admission, Ok(Admission::Full { .. })) {
@@ -118,7 +121,7 @@ impl Turn<'_> {
             return Err(Rejection::QueueNotFound { queue });
         }
         if self.state.queues.len() + missing.len() > self.config.queues_max {
-            return Err(limit_reached("queues_max", self.config.queues_max));
+            return Err(limit_reached("limits.queues", self.config.queues_max));
         }
         Ok(())
     }
@@ -151,7 +154,9 @@ impl Turn<'_> {
         let bytes_all = self.live.waits.blocked_bytes().saturating_add(bytes);
         let bytes_max = self.config.blocked_bytes_max;
         let may_wait = match self.room_to_wait() {
-            Ok(()) if bytes_all > bytes_max => Err(limit_reached("blocked_bytes_max", bytes_max)),
+            Ok(()) if bytes_all > bytes_max => {
+                Err(limit_reached("limits.blocked_bytes", bytes_max))
+            }
             may_wait => may_wait,
         };
         if let Err(rejection) = may_wait {
@@ -436,7 +441,7 @@ mod tests {
         let Some(Err(Rejection::LimitReached { limit, .. })) = refused else {
             panic!("{refused:?}");
         };
-        assert_eq!(limit, "blocked_bytes_max");
+        assert_eq!(limit, "limits.blocked_bytes");
     }
 
     #[test]
@@ -458,7 +463,7 @@ mod tests {
         with_reply.reply_to = Some(name("replies"));
         let put = desk.put_command("q", vec![with_reply]);
         let limit = Rejection::LimitReached {
-            limit: "queues_max",
+            limit: "limits.queues",
             max: 1,
         };
         assert_eq!(desk.send_put(put), Some(Err(limit)));

@@ -1,5 +1,7 @@
 //! TakeBack: leases whose delivery never reached the caller.
 
+use rustc_hash::FxHashSet;
+
 use crate::ending::Attempt;
 use crate::id::LeaseRef;
 use crate::transition::Requeue;
@@ -8,17 +10,27 @@ use crate::turn::Turn;
 impl Turn<'_> {
     /// The jobs are ready again in their old place, and the attempts do not count.
     pub(super) fn take_back(&mut self, leases: Vec<LeaseRef>) {
+        let attempt = || Attempt {
+            how: Requeue::TakenBack,
+            error: Box::default(),
+            ready_time: None,
+        };
+        let mut back = Vec::with_capacity(leases.len());
+        let mut named = FxHashSet::default();
         for lease in leases {
-            let Some((_, current)) = self.state.leased(lease) else {
+            let Some((job, current)) = self.state.leased(lease) else {
                 continue;
             };
-            let attempt = Attempt {
-                how: Requeue::TakenBack,
-                error: Box::default(),
-                ready_time: None,
-            };
-            self.end_attempt(lease.job, *current, attempt);
+            let current = *current;
+            if job.cancel().is_some() {
+                self.end_attempt(lease.job, current, attempt());
+            } else if let Some(known) = self.state.known(lease.job)
+                && named.insert(lease.job)
+            {
+                back.push((lease.job, current, known.size, known.queue));
+            }
         }
+        self.requeue_all(back, attempt(), false);
     }
 }
 

@@ -8,49 +8,71 @@ use crate::time::Time;
 use crate::transition::Transition;
 use crate::turn::Turn;
 
-/// How many deadlines, or leases of one session, one Tick deals with.
-const DUE_MAX: usize = 1000;
+use super::due_max;
+
+/// Jobs that something is due for, by what becomes of them.
+#[derive(Default)]
+struct DueJobs {
+    ready: Vec<JobSeq>,
+    forgotten: Vec<JobSeq>,
+    expired: Vec<JobSeq>,
+    run_time_over: Vec<JobSeq>,
+}
 
 impl Turn<'_> {
     pub(super) fn tick(&mut self) {
-        let due = self.due();
-        let (mut ready, mut over) = (Vec::new(), Vec::new());
-        for (at, deadline) in due {
-            let stands = || {
-                let at = self.state.lease_clock.lease_time(at);
-                self.state.deadlines.leases.contains(at, deadline)
-            };
+        let mut left = due_max(self.config);
+        // Answers first: what a caller waited for may be gone when its wait is over.
+        left -= self.give_owed_answers(left);
+        let mut jobs = DueJobs::default();
+        let mut waits = Vec::new();
+        for (_, deadline) in self.due(left) {
+            if left == 0 {
+                break;
+            }
+            left -= 1;
             match deadline {
-                Deadline::Ready(job) => ready.push(job),
-                Deadline::Forget(job) => over.push(job),
-                // An earlier one may have ended the lease already.
-                Deadline::Lease(job) if stands() => {
-                    self.expire(job, "the lease expired");
-                }
-                Deadline::RunTime(job) if stands() => {
-                    self.run_time_passed(job);
-                }
-                Deadline::Lease(_) | Deadline::RunTime(_) => {}
-                Deadline::Session(session) => self.session_due(session),
-                Deadline::Wait(ticket) => self.wait_is_over(ticket),
+                Deadline::Ready(job) => jobs.ready.push(job),
+                Deadline::Forget(job) => jobs.forgotten.push(job),
+                Deadline::Lease(job) => jobs.expired.push(job),
+                Deadline::RunTime(job) => jobs.run_time_over.push(job),
+                Deadline::Session(session) => left -= self.session_due(session, left),
+                Deadline::Wait(ticket) => waits.push(ticket),
             }
         }
-        self.become_ready(ready);
-        if !over.is_empty() {
-            self.emit(Transition::JobsRemoved { jobs: over });
+        self.do_due(jobs);
+        // A wait that ends together with its job sees the end.
+        for ticket in waits {
+            self.wait_is_over(ticket);
         }
     }
 
-    /// The first of what is due, in the order of time.
-    fn due(&self) -> Vec<(Time, Deadline)> {
+    fn do_due(&mut self, jobs: DueJobs) {
+        self.expire_all(&jobs.expired, "the lease expired");
+        for job in &jobs.run_time_over {
+            let lease = self.state.jobs.get(*job).and_then(|job| job.lease());
+            if let Some(lease) = lease.copied() {
+                self.ask_cancel(*job, &lease);
+            }
+        }
+        self.expire_all(&jobs.run_time_over, "max_run_time has passed");
+        self.become_ready(jobs.ready);
+        if !jobs.forgotten.is_empty() {
+            let jobs = jobs.forgotten;
+            self.emit(Transition::JobsRemoved { jobs });
+        }
+    }
+
+    /// The first `max` of what is due, in the order of time.
+    fn due(&self, max: usize) -> Vec<(Time, Deadline)> {
         let (now, clock) = (self.lease_now(), self.state.lease_clock);
-        let leases = self.state.deadlines.leases.due(now, DUE_MAX);
-        let live = self.live.deadlines.due(now, DUE_MAX);
+        let leases = self.state.deadlines.leases.due(now, max);
+        let live = self.live.deadlines.due(now, max);
         let leases = leases.chain(live).map(|(at, what)| (clock.time(at), what));
-        let jobs = self.state.deadlines.jobs.due(self.now, DUE_MAX);
+        let jobs = self.state.deadlines.jobs.due(self.now, max);
         let mut due: Vec<_> = jobs.chain(leases).collect();
         due.sort_unstable();
-        due.truncate(DUE_MAX);
+        due.truncate(max);
         due
     }
 
@@ -67,25 +89,18 @@ impl Turn<'_> {
         self.emit(Transition::JobsReady { jobs });
     }
 
-    fn run_time_passed(&mut self, job: JobSeq) {
-        let lease = self.state.jobs.get(job).and_then(|job| job.lease());
-        if let Some(lease) = lease.copied() {
-            self.ask_cancel(job, &lease);
-        }
-        self.expire(job, "max_run_time has passed");
-    }
-
     fn wait_is_over(&mut self, ticket: Ticket) {
         if let Some(wait) = self.stop_waiting(ticket) {
             self.reply_now(ticket, wait, None);
         }
     }
 
-    /// The deadline of a session has come: it was heard of since, or it is over.
-    fn session_due(&mut self, id: SessionId) {
+    /// The deadline of a session has come: it was heard of since, or it is over. Ends up
+    /// to `max` of its leases and returns how many.
+    fn session_due(&mut self, id: SessionId, max: usize) -> usize {
         let now = self.lease_now();
         let Some(session) = self.live.sessions.get_mut(&id) else {
-            return;
+            return 0;
         };
         if let Some(at) = session.deadline.take() {
             self.live.deadlines.remove(at, Deadline::Session(id));
@@ -93,7 +108,7 @@ impl Turn<'_> {
         let expire_time = session.expire_time;
         if expire_time > now {
             self.live.expire_session_at(id, expire_time);
-            return;
+            return 0;
         }
         if session.is_open() {
             self.out
@@ -101,42 +116,44 @@ impl Turn<'_> {
                 .push(Effect::SessionExpired { session: id });
             self.leave_behind(id, expire_time);
         }
-        self.expire_session(id);
+        self.expire_session(id, max)
     }
 
-    /// The leases that a session left behind expire; those beyond the bound with
-    /// the next Tick, which is due at once.
-    pub(super) fn expire_session(&mut self, id: SessionId) {
+    /// Ends up to `max` of the leases that a session left behind and returns how many.
+    /// The others end with the next Tick, which is due at once.
+    pub(super) fn expire_session(&mut self, id: SessionId, max: usize) -> usize {
         let Some(session) = self.live.sessions.get(&id) else {
-            return;
+            return 0;
         };
-        let held = session.held_in_order();
-        for job in held.into_iter().take(DUE_MAX) {
-            self.expire(job, "the worker's session was lost");
-        }
+        let held = session.first_held(max);
+        self.expire_all(&held, "the worker's session was lost");
         if self.live.sessions.contains_key(&id) {
             self.live.expire_session_at(id, self.lease_now());
         }
+        held.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::due_max;
     use crate::command::Command;
+    use crate::settings::EngineConfig;
     use crate::testing::{Desk, job, secs};
 
     #[test]
     fn a_tick_does_a_bounded_amount_and_is_due_again() {
         let mut desk = Desk::new();
-        desk.put("q", vec![job("a"); DUE_MAX + 1]);
+        let due_max = due_max(&EngineConfig::default());
+        desk.put("q", vec![job("a"); due_max + 1]);
         let mut open = desk.open_command(1, &["q"]);
-        open.flow.jobs_max = 2 * DUE_MAX;
+        open.flow.jobs_max = 2 * due_max;
         desk.open(open).unwrap();
-        assert_eq!(desk.delivered(1).len(), DUE_MAX + 1);
+        assert_eq!(desk.delivered(1).len(), due_max + 1);
         desk.now = desk.now.after(secs(30));
         desk.apply(Command::Tick { random: 0 });
-        assert_eq!(desk.counts("q").leased, 1);
+        // One of those that it deals with is the session itself.
+        assert_eq!(desk.counts("q").leased, 2);
         assert_eq!(desk.engine.next_deadline(), Some(desk.now));
         desk.apply(Command::Tick { random: 0 });
         assert_eq!(desk.counts("q").leased, 0);

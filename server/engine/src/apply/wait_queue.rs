@@ -44,10 +44,8 @@ impl Turn<'_> {
             if !done {
                 continue;
             }
-            for ticket in self.live.waits.for_queue(queue, settled) {
-                self.stop_waiting(ticket);
-                self.reply(ticket, Ok(Reply::QueueWaited { done, counts }));
-            }
+            let tickets = self.live.waits.take_for_queue(queue, settled);
+            self.answer_all(tickets, Reply::QueueWaited { done, counts });
         }
     }
 

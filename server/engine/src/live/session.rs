@@ -98,6 +98,17 @@ impl Session {
         }
     }
 
+    /// The first `max` of the jobs it holds, in put order.
+    pub(crate) fn first_held(&self, max: usize) -> Vec<JobSeq> {
+        let mut held: Vec<_> = self.held.iter().copied().collect();
+        if max < held.len() {
+            held.select_nth_unstable(max);
+            held.truncate(max);
+        }
+        held.sort_unstable();
+        held
+    }
+
     /// The jobs it holds, in put order: the order must not depend on a hash.
     pub(crate) fn held_in_order(&self) -> Vec<JobSeq> {
         let mut held: Vec<_> = self.held.iter().copied().collect();

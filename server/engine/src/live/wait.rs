@@ -1,11 +1,12 @@
 //! Callers that wait for an answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
 use crate::command::Put;
+use crate::effect::Reply;
 use crate::id::{JobSeq, QueueId, QueueName, Ticket};
 use crate::live::line::{Line, Places};
 use crate::time::LeaseTime;
@@ -58,6 +59,8 @@ pub(crate) struct Waits {
     places: Places,
     /// Bytes of the Puts that wait for room.
     blocked_bytes: usize,
+    /// Callers whose wait has come true and that are not answered yet, with their answer.
+    owed: VecDeque<(VecDeque<Ticket>, Reply)>,
 }
 
 impl Waits {
@@ -142,18 +145,38 @@ impl Waits {
         !self.for_job.is_empty() && self.for_job.contains_key(&job)
     }
 
-    pub(crate) fn for_job(&self, job: JobSeq) -> Vec<Ticket> {
-        let tickets = self.for_job.get(&job);
-        tickets.into_iter().flatten().copied().collect()
+    /// Those who wait for the end of the job; they have to be answered.
+    pub(crate) fn take_for_job(&mut self, job: JobSeq) -> BTreeSet<Ticket> {
+        self.for_job.remove(&job).unwrap_or_default()
     }
 
     pub(crate) fn any_for_queue(&self) -> bool {
         !self.for_queue.is_empty()
     }
 
-    pub(crate) fn for_queue(&self, queue: QueueId, settled: bool) -> Vec<Ticket> {
-        let tickets = self.for_queue.get(&(queue, settled));
-        tickets.into_iter().flatten().copied().collect()
+    /// Those who wait until the queue is so; they have to be answered.
+    pub(crate) fn take_for_queue(&mut self, queue: QueueId, settled: bool) -> BTreeSet<Ticket> {
+        self.for_queue.remove(&(queue, settled)).unwrap_or_default()
+    }
+
+    /// These callers get the answer later.
+    pub(crate) fn owe(&mut self, tickets: VecDeque<Ticket>, reply: Reply) {
+        self.owed.push_back((tickets, reply));
+    }
+
+    pub(crate) fn owes_answers(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// The next owed answer. Its caller may wait no more.
+    pub(crate) fn pop_owed(&mut self) -> Option<(Ticket, Reply)> {
+        let (tickets, reply) = self.owed.front_mut()?;
+        let ticket = tickets.pop_front()?;
+        let reply = reply.clone();
+        if tickets.is_empty() {
+            self.owed.pop_front();
+        }
+        Some((ticket, reply))
     }
 
     /// All of them, in order.
@@ -167,7 +190,11 @@ impl Waits {
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut bytes = 0;
         let (mut jobs, mut queues, mut puts) = (0, 0, 0);
+        let owed: BTreeSet<Ticket> = self.owed.iter().flat_map(|(t, _)| t).copied().collect();
         for (ticket, wait) in &self.by_ticket {
+            if owed.contains(ticket) {
+                continue;
+            }
             let right = match &wait.what {
                 Waiting::Get(_) => true,
                 Waiting::Put {
@@ -183,11 +210,13 @@ impl Waits {
                 }
                 Waiting::Job(job) => {
                     jobs += 1;
-                    self.for_job(*job).contains(ticket)
+                    let index = self.for_job.get(job);
+                    index.is_some_and(|index| index.contains(ticket))
                 }
                 Waiting::Queue { queue, settled } => {
                     queues += 1;
-                    self.for_queue(*queue, *settled).contains(ticket)
+                    let index = self.for_queue.get(&(*queue, *settled));
+                    index.is_some_and(|index| index.contains(ticket))
                 }
             };
             if !right {

@@ -82,6 +82,7 @@ impl State {
             Transition::JobsCompleted { leases } => self.complete_all(leases, unknown),
             Transition::JobEnded { .. } => self.end_job(transition, unknown),
             Transition::JobRequeued { .. } => self.requeue_job(transition, unknown),
+            Transition::JobsRequeued { .. } => self.requeue_jobs(transition, unknown),
             Transition::JobsReady { jobs } => self.make_ready(jobs, unknown),
             Transition::CancelRequested { job, reason } => {
                 self.request_cancel(*job, reason, unknown)

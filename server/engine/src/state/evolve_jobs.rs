@@ -208,6 +208,33 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn requeue_jobs(&mut self, requeued: &Transition, unknown: Unknown) -> Evolved {
+        let Transition::JobsRequeued {
+            leases,
+            how,
+            charged,
+            error,
+        } = requeued
+        else {
+            return Ok(());
+        };
+        for lease in leases {
+            if let Some(kind) = verdict_of(*how) {
+                self.remember_verdict(lease.lease, kind);
+            }
+            let Some(mut detached) = self.detach(lease.job) else {
+                unknown.check(|| format!("{:?} came back but is not known", lease.job))?;
+                continue;
+            };
+            let attempts = &mut detached.job.attempts;
+            *attempts = attempts.saturating_sub(u32::from(!charged));
+            detached.job.set_error(error);
+            detached.job.place = Place::Ready;
+            self.attach(detached);
+        }
+        Ok(())
+    }
+
     pub(super) fn make_ready(&mut self, jobs: &[JobSeq], unknown: Unknown) -> Evolved {
         for job in jobs {
             let Some(mut detached) = self.detach(*job) else {

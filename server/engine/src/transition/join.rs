@@ -19,6 +19,32 @@ impl Transition {
                 None
             }
             (
+                Self::JobsRequeued {
+                    leases,
+                    how,
+                    charged,
+                    error,
+                },
+                Self::JobsRequeued {
+                    leases: more,
+                    how: how_of_next,
+                    charged: charged_of_next,
+                    error: error_of_next,
+                },
+            ) => {
+                let same_cause = (*how, *charged) == (how_of_next, charged_of_next);
+                if same_cause && *error == error_of_next && leases.len() < JOBS_MAX as usize {
+                    leases.extend(more);
+                    return None;
+                }
+                Some(Self::JobsRequeued {
+                    leases: more,
+                    how: how_of_next,
+                    charged: charged_of_next,
+                    error: error_of_next,
+                })
+            }
+            (
                 Self::JobsAdded {
                     first,
                     queue,

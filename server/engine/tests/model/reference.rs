@@ -160,6 +160,12 @@ impl Reference {
                     self.requeued.insert(*job, *ready_time);
                     self.errors.entry(*job).or_insert(error.to_string());
                 }
+                Transition::JobsRequeued { leases, error, .. } => {
+                    for lease in leases {
+                        self.requeued.insert(lease.job, None);
+                        self.errors.entry(lease.job).or_insert(error.to_string());
+                    }
+                }
                 Transition::JobEnded { job, error, .. } => {
                     self.errors.entry(*job).or_insert(error.to_string());
                 }

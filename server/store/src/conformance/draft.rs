@@ -257,13 +257,23 @@ impl<'a> Draft<'a> {
         } else {
             "no luck"
         };
-        let transition = Transition::JobRequeued {
-            job,
-            lease,
-            how,
-            attempts: self.random.up_to(5).try_into().unwrap_or(0),
-            ready_time,
-            error: error.into(),
+        let attempts = self.random.up_to(5).try_into().unwrap_or(0);
+        let error = error.into();
+        let transition = match (lease, how, ready_time) {
+            (Some(lease), Requeue::Expired, None) => Transition::JobsRequeued {
+                leases: vec![LeaseRef { job, lease }],
+                how,
+                charged: attempts > 2,
+                error,
+            },
+            (lease, how, ready_time) => Transition::JobRequeued {
+                job,
+                lease,
+                how,
+                attempts,
+                ready_time,
+                error,
+            },
         };
         self.add(transition);
     }

@@ -102,6 +102,7 @@ impl Model {
             | Transition::JobsCompleted { .. }
             | Transition::JobEnded { .. }
             | Transition::JobRequeued { .. }
+            | Transition::JobsRequeued { .. }
             | Transition::JobsReady { .. }
             | Transition::CancelRequested { .. }
             | Transition::JobsRemoved { .. } => return self.apply_to_jobs(transition, trimmed),
@@ -159,6 +160,22 @@ impl Model {
                     job.error.clone_from(error);
                 }
             })?,
+            Transition::JobsRequeued {
+                leases,
+                charged,
+                error,
+                ..
+            } => {
+                for lease in leases {
+                    self.change(lease.job, trimmed, |job| {
+                        job.attempts = job.attempts.saturating_sub(u32::from(!charged));
+                        job.status = Status::Ready;
+                        if !error.is_empty() {
+                            job.error.clone_from(error);
+                        }
+                    })?;
+                }
+            }
             Transition::JobsReady { jobs } => {
                 for job in jobs {
                     self.change(*job, trimmed, |job| job.status = Status::Ready)?;

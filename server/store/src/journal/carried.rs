@@ -99,6 +99,7 @@ pub(super) fn carried(transition: &Transition) -> Carried<'_> {
         | Transition::LeasesGranted { .. }
         | Transition::LeaseExtended { .. }
         | Transition::JobRequeued { .. }
+        | Transition::JobsRequeued { .. }
         | Transition::JobsReady { .. }
         | Transition::CancelRequested { .. }
         | Transition::CountersRestated { .. } => Carried::Nothing,

@@ -104,6 +104,7 @@ records! {
     15 JobsRemoved { jobs };
     16 JobsRestated { first, queue, put_time, settings, sizes };
     17 CountersRestated { next_job, next_lease, next_queue };
+    22 JobsRequeued { leases, how, charged, error };
     27 ClocksRead { time, wall, running, boot };
     boxed 18 JobRestated;
 }

@@ -29,6 +29,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
         jobs_completed().boxed(),
         job_ended().boxed(),
         job_requeued().boxed(),
+        jobs_requeued().boxed(),
         jobs_ready().boxed(),
         cancel_requested().boxed(),
         jobs_removed().boxed(),
@@ -54,6 +55,7 @@ pub(crate) fn without_contents(mut transition: Transition) -> Transition {
         | Transition::LeaseExtended { .. }
         | Transition::JobsCompleted { .. }
         | Transition::JobRequeued { .. }
+        | Transition::JobsRequeued { .. }
         | Transition::JobsReady { .. }
         | Transition::CancelRequested { .. }
         | Transition::JobsRemoved { .. }
@@ -196,6 +198,17 @@ prop_compose! {
         error in text(),
     ) -> Transition {
         Transition::JobRequeued { job, lease, how, attempts, ready_time, error }
+    }
+}
+
+prop_compose! {
+    fn jobs_requeued()(
+        leases in leases(),
+        how in requeue(),
+        charged: bool,
+        error in text(),
+    ) -> Transition {
+        Transition::JobsRequeued { leases, how, charged, error }
     }
 }
 

@@ -33,6 +33,7 @@ fn tag(transition: &Transition) -> u8 {
         Transition::JobsCompleted { .. } => 10,
         Transition::JobEnded { .. } => 11,
         Transition::JobRequeued { .. } => 12,
+        Transition::JobsRequeued { .. } => 22,
         Transition::JobsReady { .. } => 13,
         Transition::CancelRequested { .. } => 14,
         Transition::JobsRemoved { .. } => 15,
@@ -245,7 +246,11 @@ fn leases() -> [u8; 4] {
     ]
 }
 
-fn jobs() -> [u8; 5] {
+fn jobs() -> [u8; 6] {
+    let lease = |place: u64| LeaseRef {
+        job: JobSeq(1000 + place),
+        lease: LeaseNumber(2000 + place),
+    };
     [
         check(
             Transition::JobRequeued {
@@ -257,6 +262,15 @@ fn jobs() -> [u8; 5] {
                 error: "späť".into(),
             },
             "0c 0f e807 01 d00f 04 02 00 06 7370c3a4c5a5",
+        ),
+        check(
+            Transition::JobsRequeued {
+                leases: vec![lease(0), lease(1)],
+                how: Requeue::Expired,
+                charged: true,
+                error: "späť".into(),
+            },
+            "16 0f 02 d00f a01f 01 04 01 06 7370c3a4c5a5",
         ),
         check(
             Transition::JobsReady { jobs: two_runs() },
