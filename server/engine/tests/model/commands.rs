@@ -11,7 +11,7 @@ use leaseq_engine::id::{
 use leaseq_engine::rejection::Rejection;
 use leaseq_engine::settings::QueueSettings;
 use leaseq_engine::time::Time;
-use leaseq_engine::transition::{Content, JobState};
+use leaseq_engine::transition::{ClockReading, Content, JobState};
 
 use crate::ops::{Op, PutOp, VerdictOp, ms};
 use crate::runner::{Runner, STATES, queue};
@@ -171,6 +171,15 @@ impl Runner {
             Op::Stalled(by) => {
                 self.model.now = self.model.now.after(ms(by));
                 Command::Stalled { by: ms(by) }
+            }
+            Op::WallSet(by) => {
+                let time = self.model.now;
+                Command::ClocksRead(ClockReading {
+                    time,
+                    wall: Time::from_millis(time.as_millis().saturating_add_signed(by)),
+                    running: ms(self.random >> 20),
+                    boot: [3; 16],
+                })
             }
             Op::Drain => Command::Drain,
             Op::Pass(_) | Op::Jump(_) | Op::Restart(_) | Op::Trim(_) => return None,

@@ -24,6 +24,7 @@ impl Runner {
         if let Err(violation) = engine.check_invariants() {
             panic!("after a restart: {violation}");
         }
+        assert_eq!(engine.clocks(), self.model.clocks);
         assert_eq!(engine.identity().unwrap().1, [9; 16]);
         self.journal.append(&mut out.transitions);
         self.engine = engine;

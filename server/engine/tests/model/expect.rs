@@ -186,6 +186,11 @@ impl Reference {
                 self.stall(*by);
                 None
             }
+            Command::ClocksRead(reading) => {
+                // Nothing else changes: no rule goes by the wall clock.
+                self.clocks = Some(*reading);
+                None
+            }
             other => panic!("not expected here: {other:?}"),
         }
     }

@@ -65,6 +65,8 @@ pub enum Op {
     Jump(u64),
     /// The server is stopped for a while.
     Stalled(u64),
+    /// The wall clock is found ahead, or behind, by so much.
+    WallSet(i64),
     Restart(u64),
     /// The oldest part of the journal is compacted away, then a restart.
     Trim(u8),
@@ -129,7 +131,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         2 => (0..4usize, 1..4usize).prop_map(|(queue, max)| Op::Redrive(queue, max)),
         10 => (1..6000u64).prop_map(Op::Pass),
         3 => (1..9000u64).prop_map(Op::Jump),
-        1 => (1..9000u64).prop_map(Op::Stalled),
+        2 => (1..9000u64).prop_map(Op::Stalled),
+        1 => (-9000..9000i64).prop_map(Op::WallSet),
         2 => (0..5000u64).prop_map(Op::Restart),
         2 => any::<u8>().prop_map(Op::Trim),
         1 => prop::bool::weighted(0.3).prop_map(|d| if d { Op::Drain } else { Op::Pass(1) }),

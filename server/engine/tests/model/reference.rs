@@ -11,7 +11,7 @@ use leaseq_engine::effect::{Counts, Reply};
 use leaseq_engine::id::{JobId, JobSeq, LeaseRef, NamespaceTag, QueueName, SessionId, Ticket};
 use leaseq_engine::settings::{EngineConfig, JobSettings, QueueSettings};
 use leaseq_engine::time::Time;
-use leaseq_engine::transition::{End, JobState, Outcome, Transition, VerdictKind};
+use leaseq_engine::transition::{ClockReading, End, JobState, Outcome, Transition, VerdictKind};
 
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -108,6 +108,7 @@ pub struct Reference {
     pub done: BTreeMap<u128, Done>,
     pub verdicts: BTreeMap<u64, VerdictKind>,
     pub draining: bool,
+    pub clocks: Option<ClockReading>,
     /// The answers to WaitJob that the last command has to give.
     pub job_answers: Vec<(Ticket, Reply)>,
     /// The places that the engine gave the outcomes of jobs in the last command.
@@ -133,6 +134,7 @@ impl Reference {
             done: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             draining: false,
+            clocks: None,
             job_answers: Vec::new(),
             outcome_places: BTreeMap::new(),
             requeued: BTreeMap::new(),
