@@ -33,6 +33,7 @@ pub(crate) fn queue_json(queue: &QueueInfo) -> Value {
             "size_bytes": stats.size_bytes,
             "oldest_ready_put_time": stats.oldest_ready_put_time.map(output::moment),
             "waiting_count": stats.waiting,
+            "waiting_for_bytes_count": stats.waiting_for_bytes,
         },
     })
 }
@@ -65,6 +66,10 @@ pub(crate) fn queue_facts(queue: &QueueInfo, now: SystemTime) -> String {
         ("size", output::bytes(stats.size_bytes)),
         ("oldest ready", oldest),
         ("waiting workers", output::grouped(stats.waiting)),
+        (
+            "waiting for bytes",
+            output::grouped(stats.waiting_for_bytes),
+        ),
         (
             "lease duration",
             settings.lease_duration.map_or_else(none, output::duration),

@@ -114,6 +114,8 @@ pub struct QueueStats {
     pub oldest_ready_put_time: Option<SystemTime>,
     /// Sessions and Get calls that wait for a job.
     pub waiting: u64,
+    /// Sessions with a free place that the next job is too large for, by their `max_bytes`.
+    pub waiting_for_bytes: u64,
 }
 
 impl QueueStats {
@@ -128,6 +130,7 @@ impl QueueStats {
             size_bytes: stats.size_bytes,
             oldest_ready_put_time: wire::from_timestamp(stats.oldest_ready_put_time),
             waiting: stats.waiting_count,
+            waiting_for_bytes: stats.waiting_for_bytes_count,
         }
     }
 }

@@ -215,6 +215,9 @@ pub struct QueueView {
     pub oldest_ready: Option<Time>,
     /// Sessions and Gets that wait for a job.
     pub waiting: u64,
+    /// Sessions with a free place that the next job is too large for, by their limit of
+    /// bytes.
+    pub waiting_for_bytes: u64,
 }
 
 /// A job as it stands.

@@ -7,6 +7,7 @@
 
 use crate::effect::{Effect, Grant, Reply};
 use crate::id::{JobSeq, LeaseNumber, LeaseRef, QueueId, QueueName, SessionId, Ticket};
+use crate::live::line::Line;
 use crate::live::wait::{Wait, Waiting};
 use crate::live::{Note, Waiter};
 use crate::state::ready::Ready;
@@ -31,17 +32,19 @@ impl Turn<'_> {
             let Some(queue) = self.state.queues.get(id) else {
                 return;
             };
-            let Some(line) = self.live.line(&queue.name) else {
-                return;
-            };
-            let Some((place, waiter)) = line.first() else {
-                return;
-            };
             if queue.paused || queue.counts.ready == 0 {
                 return;
             }
+            let line = self.live.line(&queue.name);
+            let Some((place, waiter)) = line.and_then(Line::first) else {
+                let name = queue.name.clone();
+                if self.recall_tight(id, &name) {
+                    continue;
+                }
+                return;
+            };
             if left_in_round == 0 {
-                left_in_round = line.len();
+                left_in_round = line.map_or(1, Line::len);
             }
             let ready = usize::try_from(queue.counts.ready).unwrap_or(usize::MAX);
             let part = (ready / left_in_round).clamp(1, end - self.out.steps);
@@ -64,7 +67,7 @@ impl Turn<'_> {
 
     /// Delivers up to `part` jobs to the session at the head of the line. One that
     /// can take no more leaves every line; one for which just the next job is too
-    /// large leaves this one, until something it holds has ended.
+    /// large leaves this one and waits for byte room.
     fn serve_session(&mut self, id: SessionId, queue: QueueId, name: &QueueName, part: usize) {
         let Some(session) = self.live.sessions.get(&id) else {
             return;
@@ -72,13 +75,14 @@ impl Turn<'_> {
         let max = part
             .min(session.room())
             .min(self.config.delivery_jobs_max.max(1));
-        let bytes_room = session.flow.bytes_max.saturating_sub(session.bytes);
+        let bytes_room = session.byte_room();
         let one_whatever_size = session.held.is_empty();
         let duration = session.lease_duration;
         let expire_time = self.state.lease_clock.time(session.expire_time);
         let picked = self.pick(queue, max, bytes_room, one_whatever_size);
         self.live.leave_session(id, Some(name));
         if picked.jobs.is_empty() {
+            self.live.wait_for_room(id, name, bytes_room);
             return;
         }
         let (jobs, sizes, grants) = self.grant(picked, Holder::Session, Some(id), duration);
@@ -103,6 +107,23 @@ impl Turn<'_> {
             grants,
             expire_time,
         });
+    }
+
+    /// Puts the session with the most byte room back in line if the first ready job fits
+    /// it now: the job that was too large for it may have gone elsewhere. False: none.
+    fn recall_tight(&mut self, id: QueueId, name: &QueueName) -> bool {
+        let Some((room, session)) = self.live.tight.roomiest(name) else {
+            return false;
+        };
+        if self
+            .state
+            .first_ready_size(id)
+            .is_none_or(|size| size > room)
+        {
+            return false;
+        }
+        self.live.stand_session(session, Some(name));
+        true
     }
 
     /// Answers the Get at the head of the line with up to `part` jobs.

@@ -26,6 +26,7 @@ pub(super) const QUEUE_OLDEST_READY_SECONDS: &str = "leaseq_queue_oldest_ready_s
 pub(super) const QUEUE_BYTES: &str = "leaseq_queue_bytes";
 pub(super) const QUEUE_PAUSED: &str = "leaseq_queue_paused";
 pub(super) const QUEUE_WAITING: &str = "leaseq_queue_waiting_workers";
+pub(super) const QUEUE_WAITING_FOR_BYTES: &str = "leaseq_queue_workers_waiting_for_bytes";
 
 /// The counter of what happened to jobs.
 pub(super) fn jobs(fact: JobFact) -> (&'static str, &'static str) {

@@ -218,7 +218,11 @@ impl Collected {
             row.paused
         })?;
         let help = "Sessions and Gets that wait for a job";
-        each(names::QUEUE_WAITING, help, |row| row.waiting)
+        each(names::QUEUE_WAITING, help, |row| row.waiting)?;
+        let help = "Sessions with a free place that the next job is too large for";
+        each(names::QUEUE_WAITING_FOR_BYTES, help, |row| {
+            row.waiting_for_bytes
+        })
     }
 
     /// The queues with a label of their own, and one row for all others.
@@ -327,6 +331,7 @@ struct QueueRow<'a> {
     bytes: u64,
     paused: u64,
     waiting: u64,
+    waiting_for_bytes: u64,
 }
 
 impl<'a> QueueRow<'a> {
@@ -340,6 +345,7 @@ impl<'a> QueueRow<'a> {
             bytes: queue.bytes,
             paused: u64::from(queue.paused),
             waiting: queue.waiting,
+            waiting_for_bytes: queue.waiting_for_bytes,
         }
     }
 
@@ -359,6 +365,7 @@ impl<'a> QueueRow<'a> {
             bytes: self.bytes + other.bytes,
             paused: self.paused + other.paused,
             waiting: self.waiting + other.waiting,
+            waiting_for_bytes: self.waiting_for_bytes + other.waiting_for_bytes,
         }
     }
 }

@@ -18,7 +18,11 @@ impl Turn<'_> {
         if let Err(rejection) = self.may_open(id) {
             return self.reply(open.ticket, Err(rejection));
         }
-        let spot = |queue| Spot { queue, place: None };
+        let spot = |queue| Spot {
+            queue,
+            place: None,
+            tight: None,
+        };
         let session = Session {
             standing: Standing::Open,
             queues: open.queues.into_iter().map(spot).collect(),
@@ -185,6 +189,25 @@ mod tests {
         assert_eq!(desk.delivered(1), []);
         desk.settle(small[0], complete()).unwrap();
         assert_eq!(desk.delivered(1).len(), 1);
+    }
+
+    #[test]
+    fn a_session_passed_over_for_a_large_job_gets_what_comes_when_that_went_elsewhere() {
+        let mut desk = Desk::new();
+        let mut open = desk.open_command(1, &["q"]);
+        open.flow.jobs_max = 10;
+        open.flow.bytes_max = 8;
+        desk.open(open).unwrap();
+        desk.put("q", vec![job("12345")]);
+        assert_eq!(leases(&mut desk, 1).len(), 1);
+        desk.put("q", vec![job("1234567")]);
+        let view = desk.queue("q");
+        assert_eq!((view.waiting, view.waiting_for_bytes), (0, 1));
+        assert_eq!(desk.get("q", 1).len(), 1, "the large job goes elsewhere");
+        let view = desk.queue("q");
+        assert_eq!((view.waiting, view.waiting_for_bytes), (1, 0));
+        desk.put("q", vec![job("123")]);
+        assert_eq!(leases(&mut desk, 1).len(), 1);
     }
 
     #[test]

@@ -88,6 +88,14 @@ impl Turn<'_> {
 
     pub(super) fn queue_view(&self, queue: &Queue) -> QueueView {
         let oldest = queue.ready.oldest();
+        let (waiting, tight) = (
+            self.live.waiting(&queue.name),
+            self.live.tight.count(&queue.name),
+        );
+        // With nothing to deliver they wait like the others.
+        let delivers = queue.counts.ready > 0 && !queue.paused;
+        let held_up = if delivers { tight } else { 0 };
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         QueueView {
             name: queue.name.clone(),
             settings: queue.settings.clone(),
@@ -99,7 +107,8 @@ impl Turn<'_> {
             oldest_ready: oldest
                 .and_then(|seq| self.state.groups.get(seq))
                 .map(|group| group.put_time),
-            waiting: self.live.waiting(&queue.name),
+            waiting: count(waiting + tight - held_up),
+            waiting_for_bytes: count(held_up),
         }
     }
 

@@ -4,6 +4,7 @@
 //!   every leased job has a session that will expire, or a deadline of its own.
 //! - I8: whoever waits is in the index for that, and has a deadline.
 //! - I13: in the lines stand waiting Gets and sessions that can take more, once each.
+//! - I15: a session waits for byte room only while the first job is too large for it.
 //! - I14: nobody stands in the line of a queue that has a job for them, unless the queue
 //!   is among the work that is left over for the next Tick.
 
@@ -65,6 +66,7 @@ impl Live {
                 return Err(format!("I14: jobs of {name:?} and those who wait for them"));
             }
         }
+        self.check_tight(state, left_over)?;
         if deadlines != self.deadlines.len() {
             return Err(format!(
                 "I8: {} deadlines, {deadlines} wanted",
@@ -81,6 +83,39 @@ impl Live {
         stale.map_or(Ok(()), |seq| {
             Err(format!("I7: a note on {seq:?}, which is not leased"))
         })
+    }
+
+    fn check_tight(&self, state: &State, left_over: &PendingWork) -> Result<(), String> {
+        let spots = self.sessions.values().flat_map(|session| &session.queues);
+        let expected = spots.filter(|spot| spot.tight.is_some()).count();
+        if self.tight.iter().count() != expected {
+            return Err(format!(
+                "I15: {expected} sessions should wait for byte room"
+            ));
+        }
+        for (name, room, id) in self.tight.iter() {
+            let session = self.sessions.get(&id);
+            let right = session.is_some_and(|session| {
+                let mut spots = session.queues.iter();
+                spots.any(|spot| spot.queue == *name && spot.tight == Some(room))
+                    && session.can_take_more()
+                    && session.byte_room() <= room
+            });
+            if !right {
+                return Err(format!(
+                    "I15: {id:?} waits for room in {name:?}: {session:?}"
+                ));
+            }
+            let Some((queue, of)) = state.queues.named(name) else {
+                continue;
+            };
+            let size = state.first_ready_size(queue);
+            let fits = size.is_some_and(|size| session.is_some_and(|it| size <= it.byte_room()));
+            if fits && !of.paused && !left_over.queues.contains(queue) {
+                return Err(format!("I15: the first job of {name:?} fits {session:?}"));
+            }
+        }
+        Ok(())
     }
 
     fn check_session(&self, id: SessionId, session: &Session) -> Result<(), String> {

@@ -5,6 +5,7 @@
 mod invariants;
 pub(crate) mod line;
 pub(crate) mod session;
+pub(crate) mod tight;
 pub(crate) mod wait;
 
 use rustc_hash::FxHashMap;
@@ -14,6 +15,7 @@ use crate::deadlines::{Deadline, Deadlines};
 use crate::id::{QueueName, SessionId};
 use crate::live::line::{Line, Places};
 use crate::live::session::Session;
+use crate::live::tight::Tight;
 use crate::live::wait::Waits;
 use crate::time::LeaseTime;
 
@@ -36,6 +38,8 @@ pub(crate) struct Live {
     /// lines in which someone stands are kept.
     lines: FxHashMap<QueueName, Line<Waiter>>,
     places: Places,
+    /// Sessions that wait for byte room beside those lines.
+    pub(crate) tight: Tight,
     pub(crate) waits: Waits,
     /// What is known of leases beside what is durable.
     pub(crate) notes: JobMap<Note>,
@@ -83,10 +87,9 @@ impl Live {
         }
     }
 
-    /// How many wait for jobs of a queue.
-    pub(crate) fn waiting(&self, queue: &QueueName) -> u64 {
-        let len = self.lines.get(queue).map_or(0, Line::len);
-        u64::try_from(len).unwrap_or(u64::MAX)
+    /// How many stand in the line of a queue.
+    pub(crate) fn waiting(&self, queue: &QueueName) -> usize {
+        self.lines.get(queue).map_or(0, Line::len)
     }
 
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&QueueName, &Line<Waiter>)> {
@@ -114,6 +117,7 @@ impl Live {
             .filter(|(_, spot)| only.is_none_or(|queue| spot.queue == *queue))
             .map(|(at, spot)| (at, spot.queue.clone()))
             .collect();
+        self.leave_tight(id, only);
         missing.sort_by_key(|(at, _)| (*at < turn, *at));
         for (at, queue) in &missing {
             let place = self.stand(queue, Waiter::Session(id));
@@ -125,8 +129,31 @@ impl Live {
         missing.into_iter().map(|(_, queue)| queue).collect()
     }
 
+    /// The first job of the queue is too large for the session, which has left its line.
+    /// It is looked at again when that job went elsewhere, or when the session has more
+    /// room.
+    pub(crate) fn wait_for_room(&mut self, id: SessionId, queue: &QueueName, room: u64) {
+        let session = self.sessions.get_mut(&id);
+        let spots = session.into_iter().flat_map(|session| &mut session.queues);
+        for spot in spots.filter(|spot| spot.queue == *queue) {
+            spot.tight = Some(room);
+            self.tight.insert(queue, room, id);
+        }
+    }
+
+    fn leave_tight(&mut self, id: SessionId, only: Option<&QueueName>) {
+        let session = self.sessions.get_mut(&id);
+        let spots = session.into_iter().flat_map(|session| &mut session.queues);
+        for spot in spots.filter(|spot| only.is_none_or(|queue| spot.queue == *queue)) {
+            if let Some(room) = spot.tight.take() {
+                self.tight.remove(&spot.queue, room, id);
+            }
+        }
+    }
+
     /// Takes the session out of every line, or out of that of one queue.
     pub(crate) fn leave_session(&mut self, id: SessionId, only: Option<&QueueName>) {
+        self.leave_tight(id, only);
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };

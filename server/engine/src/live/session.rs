@@ -36,6 +36,9 @@ pub(crate) struct Spot {
     pub(crate) queue: QueueName,
     /// Where it stands in line; `None`: it does not.
     pub(crate) place: Option<u64>,
+    /// Its byte room when the first job of the queue was too large for it; `None`: it does
+    /// not wait for that.
+    pub(crate) tight: Option<u64>,
 }
 
 /// How a session stands.
@@ -79,6 +82,11 @@ impl Session {
         self.standing == Standing::Open
             && self.held.len() < self.flow.jobs_max
             && (self.held.is_empty() || self.bytes < self.flow.bytes_max)
+    }
+
+    /// How many more bytes it may hold.
+    pub(crate) fn byte_room(&self) -> u64 {
+        self.flow.bytes_max.saturating_sub(self.bytes)
     }
 
     /// How many more jobs it may hold.

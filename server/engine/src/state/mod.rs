@@ -214,6 +214,14 @@ impl State {
         JobId::new(seq, put_time, tag)
     }
 
+    /// Bytes of the first ready job of a queue.
+    pub(crate) fn first_ready_size(&self, queue: QueueId) -> Option<u64> {
+        let mut first = Vec::with_capacity(1);
+        self.queues.get(queue)?.ready.front(1, &mut first);
+        let job = first.first()?.job;
+        Some(u64::from(self.groups.get(job)?.size(job)))
+    }
+
     /// Up to `max` jobs of a queue in one of `states`, in put order, from `from` on.
     pub(crate) fn jobs_in(
         &self,

@@ -12,11 +12,8 @@ use leaseq_engine::time::{Duration, Time};
 use leaseq_engine::transition::{End, VerdictKind};
 
 use crate::expect::Expected;
-use crate::reference::{Job, Lease, Session, State, Wait, Who};
+use crate::reference::{Job, Lease, State, Wait, Who};
 use crate::runner::{Runner, STATES, reply_ticket};
-
-/// No job of a run is larger; results are smaller.
-const JOB_BYTES_MAX: u64 = 40;
 
 impl Runner {
     pub fn audit(&mut self, command: &dyn Debug, effects: Vec<Effect>, mut expected: Expected) {
@@ -250,26 +247,11 @@ impl Runner {
             }
         }
         for (id, session) in &model.sessions {
-            if model.draining || !self.surely_takes_more(*id, session) {
-                continue;
-            }
             for queue in &session.queues {
-                let paused = model.queues.get(queue).is_none_or(|queue| queue.paused);
-                assert!(
-                    paused || model.ready(queue).is_empty(),
-                    "{id:?} waits for {queue:?}"
-                );
+                let idle = model.draining || !model.takes_more(*id, session, queue);
+                assert!(idle, "{id:?} waits for {queue:?}");
             }
         }
-    }
-
-    fn surely_takes_more(&self, id: leaseq_engine::id::SessionId, session: &Session) -> bool {
-        let held = self.model.held(id).len();
-        let bytes = self.model.held_bytes(id);
-        !session.gone
-            && !session.draining
-            && held < session.flow.jobs_max
-            && (held == 0 || bytes + JOB_BYTES_MAX <= session.flow.bytes_max)
     }
 
     /// The engine shows what the reference knows.
@@ -307,6 +289,8 @@ impl Runner {
             .filter(|job| job.queue == view.name);
         let live = of_queue.clone().filter(|job| job.is_live());
         assert_eq!(view.bytes, live.map(|job| u64::from(job.size)).sum::<u64>());
+        let (waiting, held_up) = self.model.waiting(&view.name);
+        assert_eq!((view.waiting, view.waiting_for_bytes), (waiting, held_up));
         let ready = of_queue.filter(|job| job.state == State::Ready);
         assert_eq!(view.oldest_ready, ready.map(|job| job.put_time).min());
     }

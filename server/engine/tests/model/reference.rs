@@ -237,6 +237,43 @@ impl Reference {
         held.map(|seq| u64::from(self.jobs[&seq].size)).sum()
     }
 
+    /// Whether the session has a free place.
+    pub fn has_place(&self, id: SessionId, session: &Session) -> bool {
+        let held = self.held(id).len();
+        let open = !session.gone && !session.draining && held < session.flow.jobs_max;
+        open && (held == 0 || self.held_bytes(id) < session.flow.bytes_max)
+    }
+
+    /// Whether the session could take the first job of the queue.
+    pub fn takes_more(&self, id: SessionId, session: &Session, queue: &QueueName) -> bool {
+        let paused = self.queues.get(queue).is_none_or(|queue| queue.paused);
+        let ready = self.ready(queue);
+        let Some(first) = ready.first().filter(|_| !paused) else {
+            return false;
+        };
+        let bytes = self.held_bytes(id) + u64::from(self.jobs[first].size);
+        let fits = self.held(id).is_empty() || bytes <= session.flow.bytes_max;
+        self.has_place(id, session) && fits
+    }
+
+    /// Who waits for a job of the queue, and who for byte room.
+    pub fn waiting(&self, queue: &QueueName) -> (u64, u64) {
+        if self.draining {
+            return (0, 0);
+        }
+        let gets = self.waits.iter();
+        let gets = gets.filter(|(_, wait)| matches!(wait, Wait::Get(get) if get.queue == *queue));
+        let sessions = self.sessions.iter().filter(|(id, session)| {
+            session.queues.contains(queue) && self.has_place(**id, session)
+        });
+        let (gets, sessions) = (gets.count() as u64, sessions.count() as u64);
+        if self.ready(queue).is_empty() || self.queues[queue].paused {
+            (gets + sessions, 0)
+        } else {
+            (gets, sessions)
+        }
+    }
+
     /// The lease, if it stands.
     pub fn lease(&self, lease: LeaseRef) -> Option<&Lease> {
         match &self.jobs.get(&lease.job)?.state {

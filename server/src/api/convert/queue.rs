@@ -139,6 +139,7 @@ pub(crate) fn queue(view: QueueView, offset: WallOffset) -> v1::Queue {
             size_bytes: view.bytes,
             oldest_ready_put_time: view.oldest_ready.map(|at| timestamp(at, offset)),
             waiting_count: view.waiting,
+            waiting_for_bytes_count: view.waiting_for_bytes,
         }),
         etag: view.revision.to_string(),
         create_time: Some(timestamp(view.create_time, offset)),
