@@ -104,7 +104,7 @@ impl Turn<'_> {
         })
     }
 
-    /// Puts the outcome job in the same commit. It ignores the bound of its queue:
+    /// Puts the outcome job in the same commit. Its room was kept since the job was put:
     /// the end of a job cannot wait for room.
     fn put_outcome(&mut self, reply_to: &QueueName, outcome: Outcome, result: Bytes) {
         let queue = match self.state.queues.named(reply_to) {

@@ -50,6 +50,16 @@ pub enum Rejection {
         /// Its bound.
         jobs_max: u64,
     },
+    /// The queue has no room for the outcomes of these jobs.
+    #[error(
+        "the reply_to queue {queue:?} has no room for the outcomes: its jobs and the outcomes still to come reach its max_jobs of {jobs_max}; collect outcomes and retry"
+    )]
+    ReplyQueueFull {
+        /// The `reply_to` queue.
+        queue: QueueName,
+        /// Its bound.
+        jobs_max: u64,
+    },
     /// The caller may not touch this queue.
     #[error("this key may not use the queue {queue:?}")]
     QueueNotPermitted {

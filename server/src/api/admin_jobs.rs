@@ -128,7 +128,10 @@ impl Api {
         } else {
             wanted
         };
-        Ok(RedriveJobsResponse { job_count })
+        Ok(RedriveJobsResponse {
+            job_count,
+            left_count: wanted.saturating_sub(job_count),
+        })
     }
 
     /// Ends up to `jobs_max` jobs of a queue that are in one of `states`; says how many.

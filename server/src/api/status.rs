@@ -247,7 +247,8 @@ fn explain_rejection(rejection: &Rejection) -> Explained {
         Rejection::RevisionMismatch { queue } => {
             said(Code::Aborted, ErrorReason::EtagMismatch).with("queue", queue)
         }
-        Rejection::QueueFull { queue, jobs_max } => {
+        Rejection::QueueFull { queue, jobs_max }
+        | Rejection::ReplyQueueFull { queue, jobs_max } => {
             said(Code::ResourceExhausted, ErrorReason::QueueFull)
                 .with("queue", queue)
                 .with("max_jobs", jobs_max)

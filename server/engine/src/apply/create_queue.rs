@@ -6,8 +6,6 @@ use crate::rejection::Rejection;
 use crate::settings::QueueSettings;
 use crate::turn::Turn;
 
-use super::limit_reached;
-
 impl Turn<'_> {
     pub(super) fn create_queue_asked(
         &mut self,
@@ -18,8 +16,8 @@ impl Turn<'_> {
         let reply = if self.state.queues.named(name).is_some() {
             let queue = name.clone();
             Err(Rejection::QueueExists { queue })
-        } else if self.state.queues.len() >= self.config.queues_max {
-            Err(limit_reached("limits.queues", self.config.queues_max))
+        } else if let Err(full) = self.queues_fit(std::slice::from_ref(name)) {
+            Err(full)
         } else {
             self.create_queue(name, settings);
             self.queue_reply(name)

@@ -21,6 +21,8 @@ impl Turn<'_> {
         }
         // Sessions and Gets keep standing in its line, which belongs to the name.
         self.emit(Transition::QueueDeleted { queue: id });
+        // Puts may wait for room that was kept for outcomes: they create the queue again.
+        self.touch(id);
         Ok(Reply::Count(0))
     }
 }
@@ -30,8 +32,37 @@ mod tests {
     use crate::command::Command;
     use crate::effect::Reply;
     use crate::rejection::Rejection;
-    use crate::testing::{Desk, job, name};
+    use crate::settings::QueueSettings;
+    use crate::testing::{Desk, job, name, secs};
     use crate::transition::JobState;
+
+    #[test]
+    fn a_put_that_waits_for_the_room_of_outcomes_is_not_forgotten() {
+        let mut desk = Desk::new();
+        let settings = QueueSettings {
+            jobs_max: Some(1),
+            ..QueueSettings::default()
+        };
+        desk.ask(|ticket| Command::CreateQueue {
+            ticket,
+            queue: name("replies"),
+            settings,
+        })
+        .unwrap();
+        let mut told = job("a");
+        told.reply_to = Some(name("replies"));
+        desk.put("q", vec![told]);
+        let mut put = desk.put_command("replies", vec![job("b")]);
+        put.until = Some(desk.now.after(secs(10)));
+        let ticket = put.ticket;
+        assert_eq!(desk.send_put(put), None, "the room is kept");
+        let delete = |ticket| Command::DeleteQueue {
+            ticket,
+            queue: name("replies"),
+        };
+        desk.ask(delete).unwrap();
+        assert!(matches!(desk.answer(ticket), Some(Ok(Reply::Put { .. }))));
+    }
 
     #[test]
     fn only_an_empty_queue_goes_and_its_workers_wait_for_the_next() {

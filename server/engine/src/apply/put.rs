@@ -67,19 +67,50 @@ impl Turn<'_> {
             return Ok(Admission::Repeat(ids));
         }
         self.queues_may_be_created(put)?;
+        let replies = replies(put);
+        let own = replies.iter().find(|(queue, _)| **queue == put.queue);
+        let count = count_of(put) + own.map_or(0, |(_, outcomes)| *outcomes);
         let Some((id, queue)) = self.state.queues.named(&put.queue) else {
-            let jobs_max = self.config.queue_defaults.jobs_max;
-            return fits_at_all(put, jobs_max).map(|()| Admission::Admit);
+            let reserved = self.state.reply_room.of(&put.queue);
+            fits_at_all(put, count + reserved, self.config.queue_defaults.jobs_max)?;
+            return self.outcomes_fit(put, &replies).map(|()| Admission::Admit);
         };
-        fits_at_all(put, queue.settings.jobs_max)?;
-        let count = u64::try_from(put.jobs.len()).unwrap_or(u64::MAX);
+        fits_at_all(put, count, queue.settings.jobs_max)?;
         let others_wait = new && self.live.waits.first_blocked(id).is_some();
-        match queue.settings.jobs_max {
-            Some(jobs_max) if others_wait || !queue.has_room(count) => Ok(Admission::Full {
+        match (queue.settings.jobs_max, self.state.room(queue)) {
+            (Some(jobs_max), Some(room)) if others_wait || count > room => Ok(Admission::Full {
                 queue: id,
                 jobs_max,
             }),
-            _ => Ok(Admission::Admit),
+            _ => self.outcomes_fit(put, &replies).map(|()| Admission::Admit),
+        }
+    }
+
+    /// Whether the other queues that get outcomes have room for them. No Put waits for
+    /// that: it would hold up those behind it for what another master does not collect.
+    fn outcomes_fit(&self, put: &Put, replies: &[(&QueueName, u64)]) -> Result<(), Rejection> {
+        for (name, count) in replies.iter().filter(|(queue, _)| **queue != put.queue) {
+            self.outcome_fits(name, *count)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the queue has room for so many more outcomes.
+    pub(super) fn outcome_fits(&self, name: &QueueName, count: u64) -> Result<(), Rejection> {
+        let (jobs_max, room) = match self.state.queues.named(name) {
+            Some((_, queue)) => (queue.settings.jobs_max, self.state.room(queue)),
+            None => {
+                let max = self.config.queue_defaults.jobs_max;
+                let reserved = self.state.reply_room.of(name);
+                (max, max.map(|max| max.saturating_sub(reserved)))
+            }
+        };
+        match (jobs_max, room) {
+            (Some(jobs_max), Some(room)) if count > room => {
+                let queue = (*name).clone();
+                Err(Rejection::ReplyQueueFull { queue, jobs_max })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -120,8 +151,21 @@ impl Turn<'_> {
             let queue = first.clone();
             return Err(Rejection::QueueNotFound { queue });
         }
-        if self.state.queues.len() + missing.len() > self.config.queues_max {
-            return Err(limit_reached("limits.queues", self.config.queues_max));
+        self.queues_fit(&missing)
+    }
+
+    /// Whether these queues may be created. A queue that outcomes will create again, because
+    /// it was deleted while jobs reply to it, has its place already.
+    pub(super) fn queues_fit(&self, missing: &[QueueName]) -> Result<(), Rejection> {
+        let max = self.config.queues_max;
+        let at_most = self.state.queues.len() + self.state.reply_room.len() + missing.len();
+        if at_most <= max {
+            return Ok(());
+        }
+        let has_no_place = |name: &&QueueName| self.state.reply_room.of(name) == 0;
+        let new = missing.iter().filter(has_no_place).count();
+        if self.state.queues_taken() + new > max {
+            return Err(limit_reached("limits.queues", max));
         }
         Ok(())
     }
@@ -270,8 +314,7 @@ fn split(
 }
 
 /// Waiting does not help a Put that is larger than its queue.
-fn fits_at_all(put: &Put, jobs_max: Option<u64>) -> Result<(), Rejection> {
-    let count = u64::try_from(put.jobs.len()).unwrap_or(u64::MAX);
+fn fits_at_all(put: &Put, count: u64, jobs_max: Option<u64>) -> Result<(), Rejection> {
     match jobs_max {
         Some(jobs_max) if count > jobs_max => Err(Rejection::QueueFull {
             queue: put.queue.clone(),
@@ -279,6 +322,23 @@ fn fits_at_all(put: &Put, jobs_max: Option<u64>) -> Result<(), Rejection> {
         }),
         _ => Ok(()),
     }
+}
+
+fn count_of(put: &Put) -> u64 {
+    u64::try_from(put.jobs.len()).unwrap_or(u64::MAX)
+}
+
+/// The queues that get outcomes of this Put, and how many.
+fn replies(put: &Put) -> Vec<(&QueueName, u64)> {
+    let mut replies: Vec<(&QueueName, u64)> = Vec::new();
+    for name in put.jobs.iter().filter_map(|job| job.reply_to.as_ref()) {
+        // Usually all jobs of a Put name the same one.
+        match replies.iter_mut().rev().find(|(other, _)| *other == name) {
+            Some((_, count)) => *count += 1,
+            None => replies.push((name, 1)),
+        }
+    }
+    replies
 }
 
 fn total_size(put: &Put) -> u64 {
@@ -401,6 +461,62 @@ mod tests {
             Some(Ok(Reply::Put { .. }))
         ));
         assert_eq!(desk.answer(waiting[1]), None);
+    }
+
+    #[test]
+    fn outcomes_fit_the_bound_of_their_queue_whenever_they_come() {
+        let mut desk = bounded(2);
+        let mut told = job("a");
+        told.reply_to = Some(name("replies"));
+        let ids = desk.put("q", vec![told.clone(), told.clone()]);
+        let put = desk.put_command("other", vec![told.clone()]);
+        let full = Some(Err(Rejection::ReplyQueueFull {
+            queue: name("replies"),
+            jobs_max: 2,
+        }));
+        assert_eq!(desk.send_put(put.clone()), full, "two are still to come");
+        desk.restart(secs(1));
+        assert_eq!(desk.send_put(put.clone()), full);
+        let direct = desk.put_command("replies", vec![job("b")]);
+        assert!(matches!(
+            desk.send_put(direct),
+            Some(Err(Rejection::QueueFull { .. }))
+        ));
+        // A deleted reply queue keeps its room.
+        let delete = |ticket| Command::DeleteQueue {
+            ticket,
+            queue: name("replies"),
+        };
+        desk.ask(delete).unwrap();
+        assert_eq!(desk.send_put(put.clone()), full);
+        ids.iter().for_each(|id| drop(desk.cancel(*id).unwrap()));
+        assert_eq!(desk.counts("replies").ready, 2);
+        assert_eq!(desk.send_put(put.clone()), full, "two wait to be collected");
+        for grant in desk.get("replies", 2) {
+            desk.settle(lease_of(&grant), complete()).unwrap();
+        }
+        assert!(matches!(desk.send_put(put), Some(Ok(_))));
+    }
+
+    #[test]
+    fn a_deleted_reply_queue_keeps_its_place_among_the_queues() {
+        let mut desk = Desk::with(EngineConfig {
+            queues_max: 2,
+            ..EngineConfig::default()
+        });
+        let mut told = job("a");
+        told.reply_to = Some(name("replies"));
+        let ids = desk.put("q", vec![told]);
+        let delete = |ticket| Command::DeleteQueue {
+            ticket,
+            queue: name("replies"),
+        };
+        desk.ask(delete).unwrap();
+        let third = desk.put_command("third", vec![job("b")]);
+        let refused = desk.send_put(third);
+        assert!(matches!(refused, Some(Err(Rejection::LimitReached { .. }))));
+        desk.cancel(ids[0]).unwrap();
+        assert_eq!(desk.counts("replies").ready, 1);
     }
 
     #[test]

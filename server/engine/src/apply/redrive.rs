@@ -1,7 +1,8 @@
-//! Redrive: dead jobs are ready again, the oldest first, with all their attempts.
+//! Redrive: dead jobs are ready again, the oldest first, with all their attempts, as many
+//! as their queue has room for.
 
 use crate::effect::Reply;
-use crate::id::{JobSeq, QueueName, Ticket};
+use crate::id::{JobSeq, QueueId, QueueName, Ticket};
 use crate::transition::{JobState, Requeue, Transition};
 use crate::turn::Turn;
 
@@ -11,8 +12,12 @@ impl Turn<'_> {
         let reply = queue.map(|queue| {
             let dead = [JobState::Dead];
             let jobs = self.state.jobs_in(queue, &dead, JobSeq(0), jobs_max);
-            let count = jobs.len();
+            let mut count = 0;
             for job in jobs {
+                if !self.may_live_again(queue, job) {
+                    break;
+                }
+                count += 1;
                 self.emit(Transition::JobRequeued {
                     job,
                     lease: None,
@@ -23,15 +28,30 @@ impl Turn<'_> {
                 });
             }
             self.touch(queue);
-            Reply::Count(u64::try_from(count).unwrap_or(u64::MAX))
+            Reply::Count(count)
         });
         self.reply(ticket, reply);
+    }
+
+    /// Whether a dead job fits its queue, and its outcome the queue that gets it. Puts that
+    /// wait for room come first.
+    fn may_live_again(&self, id: QueueId, job: JobSeq) -> bool {
+        let (Some(queue), Some(known)) = (self.state.queues.get(id), self.state.known(job)) else {
+            return false;
+        };
+        let reply_to = known.settings.reply_to.as_ref();
+        let replies_here = reply_to == Some(&queue.name);
+        let wanted = 1 + u64::from(replies_here);
+        let others_wait = self.live.waits.first_blocked(id).is_some();
+        let room = self.state.room(queue);
+        let fits = room.is_none_or(|room| !others_wait && wanted <= room);
+        fits && reply_to.is_none_or(|name| replies_here || self.outcome_fits(name, 1).is_ok())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::command::Command;
+    use crate::command::{Command, SettingsChange};
     use crate::effect::Reply;
     use crate::testing::{Desk, complete, job, lease_of, name, reject, release, secs};
     use crate::transition::JobState;
@@ -52,6 +72,53 @@ mod tests {
         let grants = desk.get("q", 3);
         let got: Vec<_> = grants.iter().map(|g| (g.id, g.attempt)).collect();
         assert_eq!(got, [(ids[0], 1), (ids[2], 1)]);
+    }
+
+    #[test]
+    fn no_more_jobs_live_again_than_the_queue_has_room_for() {
+        let mut desk = Desk::new();
+        let mut told = job("told");
+        told.reply_to = Some(name("replies"));
+        desk.put("q", vec![told.clone(), told, job("c"), job("d")]);
+        for grant in desk.get("q", 4) {
+            desk.settle(lease_of(&grant), reject()).unwrap();
+        }
+        let bound = |desk: &mut Desk, queue: &str, max: Option<u64>| {
+            let change = SettingsChange {
+                jobs_max: Some(max),
+                ..SettingsChange::default()
+            };
+            desk.ask(|ticket| Command::UpdateQueue {
+                ticket,
+                queue: name(queue),
+                change,
+                revision: None,
+            })
+            .unwrap();
+        };
+        let redrive = |desk: &mut Desk| {
+            desk.ask(|ticket| Command::Redrive {
+                ticket,
+                queue: name("q"),
+                jobs_max: 10,
+            })
+        };
+        bound(&mut desk, "replies", Some(3));
+        bound(&mut desk, "q", Some(3));
+        assert_eq!(
+            redrive(&mut desk),
+            Ok(Reply::Count(1)),
+            "room for one outcome"
+        );
+        bound(&mut desk, "replies", None);
+        assert_eq!(
+            redrive(&mut desk),
+            Ok(Reply::Count(2)),
+            "room for three jobs"
+        );
+        assert_eq!(redrive(&mut desk), Ok(Reply::Count(0)));
+        let counts = desk.counts("q");
+        assert_eq!((counts.ready, counts.dead), (3, 1));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! - I10: remembered Puts are within their bound.
 //! - I11: deadlines stand for all that needs one, and for nothing else.
 //! - I12: numbers given out are below the next ones.
+//! - I16: the room kept for outcomes is that of the live jobs that reply.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use crate::id::{JobSeq, LeaseNumber, QueueId};
 use crate::state::State;
 use crate::state::job::{Job, Place};
 use crate::state::queue::count_mut;
+use crate::state::reply_room::ReplyRoom;
 use crate::transition::{End, JobState};
 
 /// What the scan counts for a queue.
@@ -45,6 +47,7 @@ impl State {
         self.check_counts(&seen)?;
         self.check_deadlines()?;
         self.check_numbers(&seen)?;
+        self.check_reply_room(&seen)?;
         self.remembered.check()
     }
 
@@ -165,6 +168,17 @@ impl State {
                     queue.name, queue.counts, queue.bytes, found.counts, found.bytes
                 ));
             }
+        }
+        Ok(())
+    }
+
+    fn check_reply_room(&self, seen: &Seen) -> Result<(), String> {
+        let mut expected = ReplyRoom::default();
+        for group in seen.keys().filter_map(|seq| self.groups.get(*seq)) {
+            expected.reserve(&group.settings, 1);
+        }
+        if expected != self.reply_room {
+            return Err(format!("I16: {:?}, not {expected:?}", self.reply_room));
         }
         Ok(())
     }

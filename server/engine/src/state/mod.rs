@@ -15,6 +15,7 @@ pub(crate) mod moves;
 pub(crate) mod queue;
 pub(crate) mod ready;
 pub(crate) mod remembered;
+pub(crate) mod reply_room;
 pub(crate) mod restate;
 pub(crate) mod verdicts;
 
@@ -27,8 +28,9 @@ use crate::settings::{EngineConfig, JobSettings};
 use crate::state::ended::{Ended, EndedJobs};
 use crate::state::groups::Groups;
 use crate::state::job::{Job, Lease};
-use crate::state::queue::Queues;
+use crate::state::queue::{Queue, Queues};
 use crate::state::remembered::Remembered;
+use crate::state::reply_room::ReplyRoom;
 use crate::state::verdicts::Verdicts;
 use crate::time::{LeaseClock, Time};
 use crate::transition::{ClockReading, JobState, Outcome};
@@ -50,6 +52,7 @@ pub(crate) struct State {
     pub(crate) lease_clock: LeaseClock,
     /// What the clocks said last.
     pub(crate) clocks: Option<ClockReading>,
+    pub(crate) reply_room: ReplyRoom,
 }
 
 /// A known job.
@@ -142,6 +145,7 @@ impl State {
             deadlines: JobDeadlines::default(),
             lease_clock: LeaseClock::default(),
             clocks: None,
+            reply_room: ReplyRoom::default(),
         }
     }
 
@@ -212,6 +216,21 @@ impl State {
             .identity
             .map_or_else(|| NamespaceTag::new(0), |(tag, _)| tag);
         JobId::new(seq, put_time, tag)
+    }
+
+    /// How many more jobs the queue takes, room for the outcomes still to come set aside.
+    /// `None`: it has no bound.
+    pub(crate) fn room(&self, queue: &Queue) -> Option<u64> {
+        let max = queue.settings.jobs_max?;
+        let taken = queue.counts.live() + self.reply_room.of(&queue.name);
+        Some(max.saturating_sub(taken))
+    }
+
+    /// How many queues there are, with those that outcomes will create again.
+    pub(crate) fn queues_taken(&self) -> usize {
+        let replied = self.reply_room.queues();
+        let gone = replied.filter(|name| self.queues.named(name).is_none());
+        self.queues.len() + gone.count()
     }
 
     /// Bytes of the first ready job of a queue.

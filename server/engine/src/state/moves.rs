@@ -54,6 +54,7 @@ impl State {
         let shared = of.share(settings);
         let count = u64::from(sizes.count());
         of.bytes += sizes.total();
+        self.reply_room.reserve(settings, count);
         match settings.ready_time {
             None => {
                 of.counts.ready += count;
@@ -137,6 +138,7 @@ impl State {
             None => return None,
         };
         let put_size = group.size(seq);
+        self.reply_room.release(&group.settings);
         *queue.count_mut(job.state()) -= 1;
         queue.bytes -= u64::from(put_size);
         Some(Detached {
@@ -194,6 +196,7 @@ impl State {
         }
         *queue.count_mut(job.state()) += 1;
         queue.bytes += u64::from(put_size);
+        self.reply_room.reserve(settings, 1);
         job.add_deadlines(seq, settings, &mut self.deadlines);
         self.jobs.insert(seq, job);
     }

@@ -79,12 +79,6 @@ impl Queue {
     pub(crate) fn count_mut(&mut self, state: JobState) -> &mut u64 {
         count_mut(&mut self.counts, state)
     }
-
-    /// Whether `more` jobs may be put.
-    pub(crate) fn has_room(&self, more: u64) -> bool {
-        let max = self.settings.jobs_max;
-        max.is_none_or(|max| self.counts.live().saturating_add(more) <= max)
-    }
 }
 
 /// How many of them are in `state`.

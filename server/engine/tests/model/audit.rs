@@ -122,7 +122,10 @@ impl Runner {
                     match self.model.may_put(&put, false) {
                         Ok(Some(repeat)) => Ok(repeat),
                         Ok(None) => Ok(self.model.put(&put)),
-                        Err(rejection @ Rejection::RequestIdReused) => Err(rejection),
+                        Err(
+                            rejection @ (Rejection::RequestIdReused
+                            | Rejection::ReplyQueueFull { .. }),
+                        ) => Err(rejection),
                         Err(other) => panic!("answered with {reply:?}, but {other}"),
                     }
                 };

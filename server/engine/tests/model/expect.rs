@@ -355,12 +355,17 @@ impl Reference {
             return Err(Rejection::QueueNotFound { queue });
         }
         let chosen = self.chosen(queue, &[JobState::Dead], max);
+        let mut redriven = 0;
         for seq in &chosen {
+            if !self.may_redrive(*seq) {
+                break;
+            }
+            redriven += 1;
             let job = self.jobs.get_mut(seq).unwrap();
             job.attempts = 0;
             job.state = State::Ready;
         }
-        Ok(Reply::Count(chosen.len() as u64))
+        Ok(Reply::Count(redriven))
     }
 
     fn answer_now(&self, wait: &Wait, why_not_put: Rejection) -> Answer {

@@ -263,9 +263,9 @@ impl Reference {
         }
         let gets = self.waits.iter();
         let gets = gets.filter(|(_, wait)| matches!(wait, Wait::Get(get) if get.queue == *queue));
-        let sessions = self.sessions.iter().filter(|(id, session)| {
-            session.queues.contains(queue) && self.has_place(**id, session)
-        });
+        let of_queue = |session: &Session| session.queues.contains(queue);
+        let sessions = self.sessions.iter();
+        let sessions = sessions.filter(|(id, s)| of_queue(s) && self.has_place(**id, s));
         let (gets, sessions) = (gets.count() as u64, sessions.count() as u64);
         if self.ready(queue).is_empty() || self.queues[queue].paused {
             (gets + sessions, 0)
@@ -274,7 +274,6 @@ impl Reference {
         }
     }
 
-    /// The lease, if it stands.
     pub fn lease(&self, lease: LeaseRef) -> Option<&Lease> {
         match &self.jobs.get(&lease.job)?.state {
             State::Leased(current) if current.number == lease.lease.0 => Some(current),

@@ -51,8 +51,19 @@ impl Reference {
                     .waits
                     .iter()
                     .any(|(_, wait)| matches!(wait, Wait::Put(other) if other.queue == put.queue));
-            if others || self.counts(&put.queue).live() + count as u64 > max {
+            if others || self.taken(&put.queue) + self.wanted(put, &put.queue) > max {
                 return full(max);
+            }
+        }
+        for queue in put.jobs.iter().filter_map(|job| job.reply_to.as_ref()) {
+            let of = self.queues.get(queue).map_or(defaults, |q| &q.settings);
+            let wanted = self.wanted(put, queue);
+            if let Some(jobs_max) = of.jobs_max
+                && *queue != put.queue
+                && self.taken(queue) + wanted > jobs_max
+            {
+                let queue = queue.clone();
+                return Err(Rejection::ReplyQueueFull { queue, jobs_max });
             }
         }
         Ok(None)
@@ -64,7 +75,53 @@ impl Reference {
             .queues
             .get(&put.queue)
             .and_then(|q| q.settings.jobs_max);
-        max.is_some_and(|max| put.jobs.len() as u64 > max)
+        max.is_some_and(|max| self.wanted(put, &put.queue) > max)
+    }
+
+    /// The places of a queue that a Put wants: for its jobs and for their outcomes.
+    fn wanted(&self, put: &Put, queue: &QueueName) -> u64 {
+        let outcomes = put.jobs.iter();
+        let outcomes = outcomes.filter(|job| job.reply_to.as_ref() == Some(queue));
+        let jobs = if put.queue == *queue {
+            put.jobs.len()
+        } else {
+            0
+        };
+        (jobs + outcomes.count()) as u64
+    }
+
+    /// The places of a queue that are taken: by live jobs and for outcomes still to come.
+    pub fn taken(&self, queue: &QueueName) -> u64 {
+        let live = self.jobs.values().filter(|job| job.is_live());
+        let places = live.map(|job| {
+            let outcome = job.settings.reply_to.as_ref() == Some(queue);
+            u64::from(job.queue == *queue) + u64::from(outcome)
+        });
+        places.sum()
+    }
+
+    /// Whether a dead job and its outcome fit their queues.
+    pub fn may_redrive(&self, seq: JobSeq) -> bool {
+        let job = &self.jobs[&seq];
+        let put_waits = |queue: &QueueName| {
+            let waits = self.waits.iter();
+            let mut puts =
+                waits.filter(|(_, wait)| matches!(wait, Wait::Put(put) if put.queue == *queue));
+            puts.next().is_some()
+        };
+        let reply_to = job.settings.reply_to.as_ref();
+        let own = 1 + u64::from(reply_to == Some(&job.queue));
+        let max_of = |queue: &QueueName| {
+            let of = self.queues.get(queue);
+            of.map_or(&self.config.queue_defaults, |q| &q.settings)
+                .jobs_max
+        };
+        let fits = |queue: &QueueName, more| {
+            max_of(queue).is_none_or(|max| self.taken(queue) + more <= max)
+        };
+        let here = max_of(&job.queue).is_none() || !put_waits(&job.queue);
+        let elsewhere = reply_to.is_none_or(|queue| *queue == job.queue || fits(queue, 1));
+        here && fits(&job.queue, own) && elsewhere
     }
 
     pub fn put(&mut self, put: &Put) -> Reply {
