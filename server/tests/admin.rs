@@ -48,6 +48,8 @@ async fn metrics_tell_of_queues_calls_limits_and_the_store() {
         "leaseq_limit{limit=\"limits.payload_bytes\"} 1048576",
         "leaseq_store_batches_committed_total",
         "leaseq_jobs_put_total 3",
+        "leaseq_request_ids 0",
+        "leaseq_request_id_window_seconds 600",
         "leaseq_jobs_completed_total 0",
         "leaseq_grpc_connections",
         "# EOF",

@@ -54,7 +54,7 @@ fn put(queue: &QueueName, batch: usize, payload: &Bytes) -> Command {
         ticket: Ticket(1),
         queue: queue.clone(),
         jobs: vec![job; batch],
-        request_id: None,
+        repeatable: None,
         until: None,
     })
 }

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::id::{JobId, JobSeq, LeaseRef, QueueName, RequestId, Scope, SessionId, Ticket};
+use crate::id::{
+    JobId, JobSeq, JobsHash, LeaseRef, QueueName, RequestId, Scope, SessionId, Ticket,
+};
 use crate::settings::{QueueSettings, RetryPolicy};
 use crate::time::Time;
 use crate::transition::{ClockReading, Content, JobState};
@@ -206,9 +208,20 @@ pub struct Put {
     /// The jobs, in put order; not empty.
     pub jobs: Vec<NewJob>,
     /// Makes the call repeatable.
-    pub request_id: Option<RequestId>,
+    pub repeatable: Option<Repeatable>,
     /// Until when to wait for room in a full queue; `None`: not at all.
     pub until: Option<Time>,
+}
+
+/// What tells a repeat of a Put from a new Put.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Repeatable {
+    /// The request id, which belongs to the queue.
+    pub id: RequestId,
+    /// The caller's UUID alone: the request id in journals of earlier versions.
+    pub uuid: RequestId,
+    /// The jobs: with others the id is refused.
+    pub jobs: JobsHash,
 }
 
 /// One job of a Put. `None` takes the queue's default.

@@ -242,6 +242,19 @@ impl Engine {
         jobs.into_iter().chain(first).min()
     }
 
+    /// How many Puts are remembered by their request id.
+    #[must_use]
+    pub fn remembered_puts(&self) -> usize {
+        self.state.remembered.count()
+    }
+
+    /// When the oldest of them was done, if the memory for them is full; `None`: every Put is
+    /// remembered as long as it should be.
+    #[must_use]
+    pub fn remembered_puts_full_since(&self) -> Option<Time> {
+        self.state.remembered.full_since()
+    }
+
     /// Looks at everything and compares it with everything else: for tests and for
     /// `leaseq doctor`. Between `decide` and `finish` not all of it has to hold.
     ///

@@ -47,9 +47,14 @@ pub struct SessionId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);
 
-/// What makes a Put repeatable: a UUID chosen by the caller.
+/// What makes a Put repeatable. Each queue has its own: the number is made from the name of
+/// the queue and the caller's UUID. In journals of earlier versions it is the UUID alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RequestId(pub u128);
+
+/// A hash over all jobs of a Put: payloads, headers and settings as the caller sent them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JobsHash(pub [u8; 16]);
 
 /// Sets the ids of one namespace apart from those of another: 18 random bits,
 /// drawn when the namespace is created.

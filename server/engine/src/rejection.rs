@@ -67,7 +67,9 @@ pub enum Rejection {
         queue: QueueName,
     },
     /// The request id belongs to a different Put.
-    #[error("the request_id was used for a different Put; use a new UUID for each Put")]
+    #[error(
+        "the request_id was used on this queue for a Put of other jobs; use a new UUID for each Put"
+    )]
     RequestIdReused,
     /// The bytes are no token of this server.
     #[error("this is not a lease token of this server")]

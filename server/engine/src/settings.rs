@@ -76,6 +76,9 @@ pub struct JobSettings {
     pub result_retention: Duration,
 }
 
+/// What a remembered request id is reckoned to take of memory.
+pub const REQUEST_ID_BYTES: usize = 224;
+
 /// Limits and defaults of an engine, from the configuration. Not durable: they
 /// may change from one start to the next.
 #[derive(Clone, PartialEq, Debug)]
@@ -94,8 +97,8 @@ pub struct EngineConfig {
     pub blocked_bytes_max: usize,
     /// How long request ids are remembered.
     pub request_id_window: Duration,
-    /// How many request ids are remembered at most.
-    pub request_ids_max: usize,
+    /// How many bytes of memory the remembered request ids may take.
+    pub request_id_bytes_max: usize,
     /// How many settled leases are remembered, so that a verdict sent twice is OK.
     pub verdicts_max: usize,
     /// The most jobs in one delivery to a session.
@@ -119,7 +122,7 @@ impl Default for EngineConfig {
             sessions_max: 10_000,
             blocked_bytes_max: 64 << 20,
             request_id_window: Duration::from_secs(600),
-            request_ids_max: 100_000,
+            request_id_bytes_max: 64 << 20,
             verdicts_max: 1 << 20,
             delivery_jobs_max: 1_000,
             get_bytes_max: 2 << 20,

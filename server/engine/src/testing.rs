@@ -200,7 +200,7 @@ impl Desk {
             ticket: self.ticket(),
             queue: name(queue),
             jobs,
-            request_id: None,
+            repeatable: None,
             until: None,
         }
     }

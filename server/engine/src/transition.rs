@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::id::{
-    JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, QueueId, QueueName, RequestId,
+    JobId, JobSeq, JobsHash, LeaseNumber, LeaseRef, NamespaceTag, QueueId, QueueName, RequestId,
 };
 use crate::settings::{JobSettings, QueueSettings};
 use crate::time::Time;
@@ -120,6 +120,20 @@ pub enum Holder {
     Session,
 }
 
+/// What tells a repeat of a remembered Put from another Put with the same request id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PutJobs {
+    /// The hash of its jobs.
+    Hash(JobsHash),
+    /// A journal of an earlier version knows only this, and its ids do not belong to a queue.
+    Size {
+        /// Its queue.
+        queue: QueueId,
+        /// Bytes of all contents.
+        size: u64,
+    },
+}
+
 /// A durable fact.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Transition {
@@ -192,14 +206,12 @@ pub enum Transition {
     PutRemembered {
         /// The request id.
         request_id: RequestId,
-        /// Its queue.
-        queue: QueueId,
         /// Its first job; the others follow without a gap.
         first: JobSeq,
         /// How many jobs.
         count: u32,
-        /// Bytes of all contents; with the count it tells a reuse from a repeat.
-        size: u64,
+        /// What is known of the jobs, to tell a repeat from a reuse.
+        jobs: PutJobs,
         /// When.
         put_time: Time,
     },

@@ -56,6 +56,7 @@ pub(super) async fn metrics(
         grpc: state.metrics.clone(),
         queues,
         queues_max: config.metrics.queues_max,
+        request_id_window: config.limits.request_id_window,
         limits: config.numbers(),
     });
     ([(CONTENT_TYPE, OPENMETRICS)], text).into_response()

@@ -8,8 +8,10 @@ use leaseq_proto::v1::{JobIds, PutRequest, PutResponse};
 use super::Api;
 use super::caller::Caller;
 use super::convert::put::Reader;
+use super::convert::repeatable::repeatable;
 use super::convert::text::{job_ids, request_id};
 use super::fault::Fault;
+use crate::shard::Refusal;
 
 impl Api {
     pub(super) async fn put(
@@ -35,7 +37,7 @@ impl Api {
     ) -> Result<impl FnOnce(Ticket) -> Command + use<>, Fault> {
         let now = self.shard.now();
         let queue = caller.queue("queue", &request.queue)?;
-        let request_id = request_id("request_id", &request.request_id)?;
+        let uuid = request_id("request_id", &request.request_id)?;
         // Without `wait` a Put does not wait, also not until its deadline: "full" is an answer.
         let until = match &request.wait {
             None => None,
@@ -47,13 +49,21 @@ impl Api {
             now,
             offset: self.shard.offset(),
         };
+        let repeatable = match uuid {
+            None => None,
+            Some(uuid) => {
+                let identity = self.shard.identity().ok_or(Refusal::Recovering)?;
+                let key = &identity.token_key;
+                Some(repeatable(key, &queue, uuid, &request.jobs))
+            }
+        };
         let jobs = reader.jobs(request.jobs)?;
         Ok(move |ticket| {
             Command::Put(Put {
                 ticket,
                 queue,
                 jobs,
-                request_id,
+                repeatable,
                 until,
             })
         })

@@ -272,9 +272,10 @@ section! {
         waiters_max: usize = "limits.waiters", "100000", count(1, 10_000_000);
         /// How many bytes the Puts that wait for room in full queues may hold together.
         blocked_bytes_max: usize = "limits.blocked_bytes", "64MiB", bytes(MIB, 16 * GIB);
-        /// How many request ids are remembered, so that a Put can be repeated.
-        request_ids_max: usize = "limits.request_ids", "100000", count(0, 10_000_000);
-        /// How long request ids are remembered.
+        /// How much memory the remembered request ids may take, at 224 bytes each. When it is
+        /// full, the oldest are forgotten before limits.request_id_window has passed.
+        request_id_bytes_max: usize = "limits.request_id_bytes", "64MiB", bytes(KIB, 16 * GIB);
+        /// How long request ids are remembered, as far as limits.request_id_bytes has room.
         request_id_window: Duration = "limits.request_id_window", "10m", millis(SECOND, DAY);
         /// How many verdicts are remembered, so that one can be sent twice.
         verdicts_max: usize = "limits.verdicts", "1048576", count(0, 100_000_000);

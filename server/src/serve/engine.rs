@@ -15,7 +15,7 @@ pub(super) fn config(config: &Config) -> EngineConfig {
         sessions_max: limits.sessions_max,
         blocked_bytes_max: limits.blocked_bytes_max,
         request_id_window: limits.request_id_window,
-        request_ids_max: limits.request_ids_max,
+        request_id_bytes_max: limits.request_id_bytes_max,
         verdicts_max: limits.verdicts_max,
         delivery_jobs_max: limits.delivery_jobs_max,
         get_bytes_max: crate::api::get_contents_max(limits),

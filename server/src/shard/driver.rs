@@ -315,12 +315,24 @@ impl Driver {
             }
         }
         self.engine.finish(work.time, &mut work.output);
+        self.note_request_ids();
         let due = self.engine.next_deadline();
         if due.is_some_and(|due| due <= work.time) && self.looks.may_expire(work.time) {
             let random = splitmix(work.time);
             self.engine
                 .apply(work.time, Command::Tick { random }, &mut work.output);
         }
+    }
+
+    fn note_request_ids(&self) {
+        let metrics = &self.shared.metrics;
+        let count = self.engine.remembered_puts();
+        let full_since = self.engine.remembered_puts_full_since();
+        let full_since = full_since.map_or(0, Time::as_millis);
+        metrics.request_ids.store(count as u64, Ordering::Relaxed);
+        metrics
+            .request_ids_full_since
+            .store(full_since, Ordering::Relaxed);
     }
 
     /// Applies one command; gives the bytes of content it brought.

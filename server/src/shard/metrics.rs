@@ -40,6 +40,11 @@ pub(crate) struct ShardMetrics {
     pub(crate) inbox_full_refusals: AtomicU64,
     /// What happened to jobs.
     pub(crate) jobs: JobCounters,
+    /// How many Puts are remembered by their request id.
+    pub(crate) request_ids: AtomicU64,
+    /// When the oldest of them was done, in milliseconds, if there is no room for one more;
+    /// 0: there is.
+    pub(crate) request_ids_full_since: AtomicU64,
     /// Bytes on disk.
     pub(crate) disk_bytes: AtomicU64,
     /// Segments on disk.

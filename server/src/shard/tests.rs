@@ -175,7 +175,7 @@ async fn put_all(shard: &ShardHandle, jobs: Vec<NewJob>) -> Result<Answer, Refus
                 ticket,
                 queue: queue(),
                 jobs,
-                request_id: None,
+                repeatable: None,
                 until: None,
             })
         })

@@ -47,6 +47,8 @@ pub(super) fn jobs(fact: JobFact) -> (&'static str, &'static str) {
     }
 }
 
+pub(super) const REQUEST_IDS: &str = "leaseq_request_ids";
+pub(super) const REQUEST_ID_WINDOW_SECONDS: &str = "leaseq_request_id_window_seconds";
 pub(super) const SHARD_COMMANDS: &str = "leaseq_shard_commands_decided";
 pub(super) const STALLED_SECONDS: &str = "leaseq_stalled_seconds";
 pub(super) const CLOCK_OFFSET_SECONDS: &str = "leaseq_clock_offset_seconds";

@@ -34,6 +34,8 @@ pub(crate) struct Facts {
     pub(crate) queues: Vec<QueueView>,
     /// How many of them get a label.
     pub(crate) queues_max: usize,
+    /// How long request ids are remembered if there is room.
+    pub(crate) request_id_window: Duration,
     /// The limits that have a number, by their option.
     pub(crate) limits: Vec<(&'static str, u64)>,
 }
@@ -247,6 +249,7 @@ impl Collected {
             let (name, help) = names::jobs(fact);
             sheet.counter(name, help, metrics.jobs.get(fact))?;
         }
+        self.request_ids(sheet)?;
         let help = "Commands decided";
         sheet.counter(names::SHARD_COMMANDS, help, read(&metrics.commands))?;
         let help = "Time in which the server did not run, which leases and sessions do not count";
@@ -301,6 +304,25 @@ impl Collected {
         })?;
         let help = "Bytes of a torn batch, never acknowledged, cut off at the last start";
         sheet.gauge(names::STORE_TORN_BYTES, help, read(&metrics.torn_bytes))
+    }
+}
+
+impl Collected {
+    fn request_ids(&self, sheet: &mut Sheet<'_, '_>) -> Result {
+        let facts = &self.0;
+        let metrics = facts.shard.metrics();
+        let help = "Puts remembered by their request id";
+        sheet.gauge(names::REQUEST_IDS, help, metrics.request_ids.load(Relaxed))?;
+        let window = match metrics.request_ids_full_since.load(Relaxed) {
+            0 => facts.request_id_window,
+            since => {
+                let age = facts.now.since(Time::from_millis(since));
+                age.min(facts.request_id_window)
+            }
+        };
+        let help = "How long request ids are remembered: limits.request_id_window, or, when \
+                    limits.request_id_bytes is full, the age of the oldest";
+        sheet.gauge(names::REQUEST_ID_WINDOW_SECONDS, help, window.as_secs())
     }
 }
 

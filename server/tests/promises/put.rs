@@ -126,6 +126,83 @@ async fn the_same_request_id_adds_nothing_and_answers_the_same() {
     assert_eq!(stats(&harness, "numbers").await.ready_count, 2);
 }
 
+fn reused() -> (Code, String) {
+    (Code::InvalidArgument, "REQUEST_ID_REUSED".to_owned())
+}
+
+/// As many jobs of the same sizes are not the same jobs.
+#[tokio::test]
+async fn a_request_id_with_other_bodies_is_refused_also_after_a_restart() {
+    let mut harness = Harness::start().await;
+    let request = |jobs: [NewJob; 2]| PutRequest {
+        request_id: "2f1c7f6e-9b1d-4c53-a1f0-5b0f6d3c8a11".to_owned(),
+        ..put_of("numbers", jobs)
+    };
+    let delayed = |payload: &str| {
+        job(payload).with(JobOptions {
+            headers: [("k".to_owned(), "v".to_owned())].into(),
+            start: Some(Start::Delay(millis(3_600_000).unwrap())),
+            ..JobOptions::default()
+        })
+    };
+    let same = || request([job("a"), delayed("b")]);
+    harness.queue().put(same()).await.unwrap();
+    let mut changed = delayed("b");
+    changed.options.as_mut().unwrap().priority = 1;
+    let others = [
+        request([job("b"), delayed("a")]),
+        request([job("a"), delayed("c")]),
+        request([job("a"), changed]),
+    ];
+    for _ in 0..2 {
+        let mut client = harness.queue();
+        for other in &others {
+            let refused = client.put(other.clone()).await.unwrap_err();
+            assert_eq!(refusal(&refused), reused());
+        }
+        assert!(client.put(same()).await.unwrap().into_inner().deduplicated);
+        let stats = stats(&harness, "numbers").await;
+        assert_eq!((stats.ready_count, stats.scheduled_count), (1, 1));
+        harness.restart().await;
+    }
+}
+
+/// Whoever knows or guesses an id that was used on another queue gains and loses nothing by it.
+#[tokio::test]
+async fn each_queue_has_its_own_request_ids() {
+    let harness = Harness::start().await;
+    let mut client = harness.queue();
+    for (queue, payload) in [("theirs", "a"), ("ours", "bb")] {
+        for again in [false, true] {
+            let request = PutRequest {
+                request_id: "2f1c7f6e-9b1d-4c53-a1f0-5b0f6d3c8a11".to_owned(),
+                ..put_of(queue, [job(payload)])
+            };
+            let answer = client.put(request).await.unwrap().into_inner();
+            assert_eq!(answer.deduplicated, again, "{queue}");
+        }
+        assert_eq!(stats(&harness, queue).await.ready_count, 1);
+    }
+}
+
+/// Room for four ids: the oldest goes, the others are remembered as long as ever.
+#[tokio::test]
+async fn more_request_ids_than_there_is_room_for_push_out_the_oldest() {
+    let harness = Harness::with(|config| config.limits.request_id_bytes_max = 1 << 10).await;
+    let mut client = harness.queue();
+    let request = |n: u32| PutRequest {
+        request_id: format!("2f1c7f6e-9b1d-4c53-a1f0-5b0f6d3c8a1{n}"),
+        ..put_of("numbers", [job("a")])
+    };
+    for n in 1..6 {
+        client.put(request(n)).await.unwrap();
+    }
+    for (n, known) in [(2, true), (5, true), (1, false)] {
+        let answer = client.put(request(n)).await.unwrap().into_inner();
+        assert_eq!(answer.deduplicated, known, "{n}");
+    }
+}
+
 #[tokio::test]
 async fn queues_do_not_appear_by_themselves_if_the_server_says_so() {
     let harness = Harness::with(|config| config.auto_create_queues = false).await;

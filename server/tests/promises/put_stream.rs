@@ -38,6 +38,30 @@ async fn every_put_is_answered_in_the_order_of_the_requests() {
 }
 
 #[tokio::test]
+async fn a_reused_request_id_is_refused_on_a_stream_as_well() {
+    let harness = Harness::start().await;
+    let request = |payload: &str| PutRequest {
+        request_id: "2f1c7f6e-9b1d-4c53-a1f0-5b0f6d3c8a11".to_owned(),
+        ..put_of("numbers", [job(payload)])
+    };
+    let puts = vec![request("a"), request("b"), request("a")];
+    let answers = harness.queue().put_stream(requests(puts)).await.unwrap();
+    let answers: Vec<_> = answers.into_inner().collect().await;
+    let said = answers.into_iter().map(|answer| {
+        let answer = answer.unwrap();
+        let status = answer.status.unwrap_or_default();
+        (answer.deduplicated, status.reason().to_owned())
+    });
+    let none = String::new;
+    let expected = [
+        (false, none()),
+        (false, "REQUEST_ID_REUSED".to_owned()),
+        (true, none()),
+    ];
+    assert_eq!(said.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
 async fn a_refused_put_is_answered_in_its_place_and_the_stream_goes_on() {
     let harness = Harness::start().await;
     let mut client = harness.queue();

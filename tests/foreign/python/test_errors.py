@@ -87,7 +87,7 @@ class Errors(LeaseqTest):
         self.refused(
             grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED",
             self.service.Put,
-            self.put_request(request_id=request_id, jobs=[job_pb2.NewJob(payload=b"another")]),
+            self.put_request(request_id=request_id, jobs=[job_pb2.NewJob(payload=b"two")]),
         )
 
     def test_things_that_are_not_there(self):

@@ -8,7 +8,7 @@ use crate::id::{JobId, JobSeq, QueueId, QueueName};
 use crate::rejection::Rejection;
 use crate::settings::JobSettings;
 use crate::state::queue::Queue;
-use crate::transition::{Content, Sizes, Transition};
+use crate::transition::{Content, PutJobs, Sizes, Transition};
 use crate::turn::Turn;
 
 use super::limit_reached;
@@ -116,29 +116,33 @@ impl Turn<'_> {
 
     /// The ids of the first answer, if this Put was done before.
     fn repeated(&self, put: &Put) -> Result<Option<Vec<JobId>>, Rejection> {
-        let Some(request_id) = put.request_id else {
+        let Some(repeatable) = put.repeatable else {
             return Ok(None);
         };
-        let Some(done) = self.state.remembered.get(request_id, self.now) else {
+        let remembered = &self.state.remembered;
+        let Some(done) = remembered.get(repeatable.id, repeatable.uuid, self.now) else {
             return Ok(None);
         };
-        // A queue that is gone cannot be told from the one meant: then count and
-        // size decide, so that a repeat never adds anything.
-        let other_queue = self
-            .state
-            .queues
-            .get(done.queue)
-            .is_some_and(|queue| queue.name != put.queue);
-        let same = !other_queue
-            && u64::from(done.count) == u64::try_from(put.jobs.len()).unwrap_or(u64::MAX)
-            && done.size == total_size(put);
-        if !same {
+        let same_jobs = match done.jobs {
+            PutJobs::Hash(jobs) => jobs == repeatable.jobs,
+            PutJobs::Size { queue, size } => {
+                self.may_be_queue(queue, &put.queue) && size == total_size(put)
+            }
+        };
+        let count = u64::try_from(put.jobs.len()).unwrap_or(u64::MAX);
+        if !same_jobs || u64::from(done.count) != count {
             return Err(Rejection::RequestIdReused);
         }
         let ids = (0..u64::from(done.count))
             .map(|n| self.state.id_of(done.first.plus(n), done.put_time))
             .collect();
         Ok(Some(ids))
+    }
+
+    /// Whether a queue has this name, or had: the name of a deleted queue is not known.
+    fn may_be_queue(&self, id: QueueId, name: &QueueName) -> bool {
+        let queue = self.state.queues.get(id);
+        queue.is_none_or(|queue| queue.name == *name)
     }
 
     /// Whether the queues this Put names exist or may be created.
@@ -236,18 +240,16 @@ impl Turn<'_> {
         };
         let first = self.state.next_job;
         let count = put.jobs.len();
-        let size = total_size(&put);
         let added = split(put.jobs, of, first, queue, self.now);
         for added in added {
             self.emit(added);
         }
-        if let Some(request_id) = put.request_id {
+        if let Some(repeatable) = put.repeatable {
             self.emit(Transition::PutRemembered {
-                request_id,
-                queue,
+                request_id: repeatable.id,
                 first,
                 count: u32::try_from(count).unwrap_or(u32::MAX),
-                size,
+                jobs: PutJobs::Hash(repeatable.jobs),
                 put_time: self.now,
             });
         }
@@ -349,9 +351,9 @@ fn total_size(put: &Put) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Command;
+    use crate::command::{Command, Repeatable};
     use crate::effect::Counts;
-    use crate::id::RequestId;
+    use crate::id::{JobsHash, RequestId};
     use crate::settings::{EngineConfig, QueueSettings};
     use crate::testing::{Desk, complete, job, lease_of, name, secs};
 
@@ -384,7 +386,7 @@ mod tests {
     fn a_request_id_sent_again_adds_nothing_also_after_a_restart() {
         let mut desk = Desk::new();
         let mut put = desk.put_command("q", vec![job("a"), job("b")]);
-        put.request_id = Some(RequestId(1));
+        put.repeatable = Some(repeatable(1, 1));
         let Some(Ok(Reply::Put { ids, .. })) = desk.send_put(put.clone()) else {
             panic!("not put");
         };
@@ -398,7 +400,7 @@ mod tests {
         assert_eq!(desk.send_put(put.clone()), Some(Ok(repeat)));
         assert_eq!(desk.counts("q").ready, 2);
 
-        put.jobs.pop();
+        put.repeatable = Some(repeatable(1, 2));
         let reused = Some(Err(Rejection::RequestIdReused));
         assert_eq!(desk.send_put(put.clone()), reused);
         desk.pass(secs(600));
@@ -410,6 +412,58 @@ mod tests {
                 ..
             }))
         ));
+    }
+
+    /// The hash is what the caller of the engine makes of the jobs.
+    fn repeatable(id: u128, jobs: u8) -> Repeatable {
+        Repeatable {
+            id: RequestId(id),
+            uuid: RequestId(id),
+            jobs: JobsHash([jobs; 16]),
+        }
+    }
+
+    /// What an earlier version wrote is compared as that version did it.
+    #[test]
+    fn a_put_of_an_earlier_version_is_known_by_count_and_size() {
+        let mut desk = Desk::new();
+        let ids = desk.put("q", vec![job("a"), job("b")]);
+        let queue = desk.journal.iter().find_map(|it| {
+            if let Transition::JobsAdded { queue, .. } = it {
+                Some(*queue)
+            } else {
+                None
+            }
+        });
+        desk.journal.push(Transition::PutRemembered {
+            request_id: RequestId(7),
+            first: ids[0].seq(),
+            count: 2,
+            jobs: PutJobs::Size {
+                queue: queue.unwrap(),
+                size: 2,
+            },
+            put_time: desk.now,
+        });
+        desk.restart(secs(1));
+        let mut put = desk.put_command("q", vec![job("a"), job("b")]);
+        put.repeatable = Some(Repeatable {
+            uuid: RequestId(7),
+            ..repeatable(1, 1)
+        });
+        let repeat = Reply::Put {
+            ids,
+            deduplicated: true,
+        };
+        assert_eq!(desk.send_put(put.clone()), Some(Ok(repeat)));
+        put.queue = name("other");
+        let other_queue = desk.put_command("other", vec![job("x")]);
+        desk.send_put(other_queue);
+        let reused = Some(Err(Rejection::RequestIdReused));
+        assert_eq!(desk.send_put(put.clone()), reused);
+        put.queue = name("q");
+        put.jobs.pop();
+        assert_eq!(desk.send_put(put), reused);
     }
 
     #[test]

@@ -62,10 +62,9 @@ impl Turn<'_> {
             .take(ENTRIES_MAX)
             .map(|(request_id, put)| Transition::PutRemembered {
                 request_id,
-                queue: put.queue,
                 first: put.first,
                 count: put.count,
-                size: put.size,
+                jobs: put.jobs,
                 put_time: put.put_time,
             })
             .collect();
@@ -84,11 +83,19 @@ fn cursor(place: u64, kind: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::command::Command;
+    use crate::command::{Command, Repeatable};
     use crate::effect::Effect;
-    use crate::id::RequestId;
+    use crate::id::{JobsHash, RequestId};
     use crate::testing::{Desk, job, name};
     use crate::transition::Transition;
+
+    fn repeatable(id: u128) -> Repeatable {
+        Repeatable {
+            id: RequestId(id),
+            uuid: RequestId(id),
+            jobs: JobsHash([1; 16]),
+        }
+    }
 
     /// Restates the whole ledger, with something else between two parts.
     fn restate(
@@ -116,7 +123,7 @@ mod tests {
     fn identity_queues_puts_and_counters_are_in_it() {
         let mut desk = Desk::new();
         let mut put = desk.put_command("q", vec![job("a")]);
-        put.request_id = Some(RequestId(8));
+        put.repeatable = Some(repeatable(8));
         desk.send_put(put);
         let restated = restate(&mut desk, 1, |_| {});
         assert!(matches!(
@@ -135,7 +142,7 @@ mod tests {
         let mut desk = Desk::new();
         let put = |desk: &mut Desk, id| {
             let mut put = desk.put_command("q", vec![job("a")]);
-            put.request_id = Some(RequestId(id));
+            put.repeatable = Some(repeatable(id));
             desk.send_put(put);
         };
         let ids = |restated: &[Transition]| -> Vec<u128> {

@@ -124,20 +124,18 @@ impl State {
     fn remember_put(&mut self, remembered: &Transition) {
         let Transition::PutRemembered {
             request_id,
-            queue,
             first,
             count,
-            size,
+            jobs,
             put_time,
         } = remembered
         else {
             return;
         };
         let put = RememberedPut {
-            queue: *queue,
             first: *first,
             count: *count,
-            size: *size,
+            jobs: *jobs,
             put_time: *put_time,
         };
         self.remembered.insert(*request_id, put);

@@ -140,7 +140,7 @@ impl State {
             groups: Groups::default(),
             jobs: JobTable::default(),
             ended: EndedJobs::new(),
-            remembered: Remembered::new(config.request_id_window, config.request_ids_max),
+            remembered: Remembered::new(config.request_id_window, config.request_id_bytes_max),
             verdicts: Verdicts::new(config.verdicts_max),
             deadlines: JobDeadlines::default(),
             lease_clock: LeaseClock::default(),

@@ -6,24 +6,25 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::id::{JobSeq, QueueId, RequestId};
+use crate::id::{JobSeq, RequestId};
+use crate::settings::REQUEST_ID_BYTES;
 use crate::time::Time;
+use crate::transition::PutJobs;
 
 /// A Put that was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RememberedPut {
-    pub(crate) queue: QueueId,
     pub(crate) first: JobSeq,
     pub(crate) count: u32,
-    pub(crate) size: u64,
+    pub(crate) jobs: PutJobs,
     pub(crate) put_time: Time,
 }
 
-/// The Puts of the last while, bounded by time and number. Old ones go when a new
-/// one comes: nothing has to wake up for them.
+/// The Puts of the last while, bounded by time and memory. When a new one comes, those that
+/// are too old go, and the oldest beyond the bound: no timer is needed.
 ///
-/// There are 100,000 of them under load, most of the memory of a server whose jobs wait in
-/// few large groups. So they lie close together, and both tables have no more than places.
+/// Under load they can take most of the memory of a server whose jobs wait in few large
+/// groups. So the entries are stored in one array, and both tables hold only places in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
     window: Duration,
@@ -44,11 +45,11 @@ struct Entry {
 }
 
 impl Remembered {
-    pub(crate) fn new(window: Duration, max: usize) -> Self {
+    pub(crate) fn new(window: Duration, bytes_max: usize) -> Self {
         Self {
             window,
             // A place is 32 bits.
-            max: max.min(u32::MAX as usize),
+            max: (bytes_max / REQUEST_ID_BYTES).min(u32::MAX as usize),
             by_id: IndexMap::default(),
             in_order: BTreeMap::new(),
             written: 0,
@@ -97,10 +98,28 @@ impl Remembered {
         }
     }
 
-    /// The Put that used this id, if it is recent enough to count.
-    pub(crate) fn get(&self, id: RequestId, now: Time) -> Option<&RememberedPut> {
-        let put = &self.by_id.get(&id)?.put;
+    /// The Put that used this id, or, in a journal of an earlier version, this UUID, if it is
+    /// recent enough to count.
+    pub(crate) fn get(&self, id: RequestId, uuid: RequestId, now: Time) -> Option<&RememberedPut> {
+        let entry = self.by_id.get(&id).or_else(|| {
+            let entry = self.by_id.get(&uuid)?;
+            matches!(entry.put.jobs, PutJobs::Size { .. }).then_some(entry)
+        });
+        let put = &entry?.put;
         (put.put_time.after(self.window) > now).then_some(put)
+    }
+
+    /// How many are remembered.
+    pub(crate) fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// When the oldest remembered Put was done, if there is no room for one more: earlier ones
+    /// were forgotten before their time.
+    pub(crate) fn full_since(&self) -> Option<Time> {
+        let first = self.in_order.values().next();
+        let (_, oldest) = self.by_id.get_index(*first? as usize)?;
+        (self.by_id.len() >= self.max).then_some(oldest.put.put_time)
     }
 
     /// Those that were last among the first `count` to be written, in put order, from the
@@ -145,18 +164,66 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::id::{JobsHash, QueueId};
 
     const WINDOW: Duration = Duration::from_millis(20);
     const MAX: usize = 5;
 
     fn put(first: u64, put_time: u64) -> RememberedPut {
         RememberedPut {
-            queue: QueueId(0),
             first: JobSeq(first),
             count: 1,
-            size: 0,
+            jobs: PutJobs::Hash(JobsHash([0; 16])),
             put_time: Time::from_millis(put_time),
         }
+    }
+
+    #[test]
+    fn a_full_memory_says_how_far_back_it_reaches() {
+        let mut remembered = Remembered::new(WINDOW, 2 * REQUEST_ID_BYTES);
+        remembered.insert(RequestId(1), put(1, 3));
+        assert_eq!(remembered.full_since(), None);
+        remembered.insert(RequestId(2), put(2, 5));
+        remembered.insert(RequestId(3), put(3, 8));
+        assert_eq!(remembered.count(), 2);
+        assert_eq!(remembered.full_since(), Some(Time::from_millis(5)));
+    }
+
+    /// Only an id of an earlier version is known by its UUID alone.
+    #[test]
+    fn an_id_belongs_to_its_queue_unless_an_earlier_version_wrote_it() {
+        let mut remembered = Remembered::new(WINDOW, MAX * REQUEST_ID_BYTES);
+        let (now, uuid) = (Time::from_millis(3), RequestId(7));
+        remembered.insert(uuid, put(1, 3));
+        assert_eq!(remembered.get(RequestId(8), uuid, now), None);
+        let jobs = PutJobs::Size {
+            queue: QueueId(1),
+            size: 5,
+        };
+        let earlier = RememberedPut { jobs, ..put(2, 3) };
+        remembered.insert(uuid, earlier);
+        assert_eq!(remembered.get(RequestId(8), uuid, now), Some(&earlier));
+    }
+
+    /// The bound is in bytes: what an id takes must not be more than is reckoned.
+    #[test]
+    fn an_id_takes_no_more_memory_than_is_reckoned() {
+        // The hash, the id and the entry; the place in the table, which is at most half
+        // empty and fills up to seven eighths; the place in the order, in nodes half full.
+        let entry = size_of::<(usize, RequestId, Entry)>();
+        let (table, order) = (
+            (size_of::<usize>() + 1) * 8 / 7,
+            2 * size_of::<(JobSeq, u32)>(),
+        );
+        // The table has just grown: nearly half of its places are empty.
+        let count = (1 << 16) * 7 / 8 + 1;
+        let mut remembered = Remembered::new(WINDOW, usize::MAX);
+        for n in 0..count {
+            remembered.insert(RequestId(u128::from(n) << 32), put(n, 0));
+        }
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let bytes = remembered.by_id.capacity() * (entry + table) + count * order;
+        assert!(bytes <= count * REQUEST_ID_BYTES, "{} each", bytes / count);
     }
 
     proptest! {
@@ -166,7 +233,7 @@ mod tests {
             puts in prop::collection::vec((0_u128..8, 0_u64..12, 0_u64..4), 0..60),
             count in 0_u64..70,
         ) {
-            let mut remembered = Remembered::new(WINDOW, MAX);
+            let mut remembered = Remembered::new(WINDOW, MAX * REQUEST_ID_BYTES);
             // By the first job: id, put and the how manieth it was.
             let mut list: BTreeMap<u64, (u128, RememberedPut, u64)> = BTreeMap::new();
             let mut now = 0;
@@ -186,7 +253,8 @@ mod tests {
                     let expected = list.values().find(|(other, put, _)| {
                         *other == id && put.put_time.after(WINDOW) > Time::from_millis(now)
                     });
-                    let found = remembered.get(RequestId(id), Time::from_millis(now));
+                    let id = RequestId(id);
+                    let found = remembered.get(id, id, Time::from_millis(now));
                     prop_assert_eq!(found, expected.map(|(_, put, _)| put));
                 }
             }

@@ -1,19 +1,22 @@
 //! From operations to commands: what an index means now.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use bytes::Bytes;
 use leaseq_engine::command::{
-    Command, Extend, Flow, Get, NewJob, OpenSession, Put, SettingsChange, Settle, Settlement,
-    Verdict,
+    Command, Extend, Flow, Get, NewJob, OpenSession, Put, Repeatable, SettingsChange, Settle,
+    Settlement, Verdict,
 };
 use leaseq_engine::id::{
-    JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, RequestId, Scope, SessionId, Ticket,
+    JobId, JobSeq, JobsHash, LeaseNumber, LeaseRef, NamespaceTag, RequestId, Scope, SessionId,
+    Ticket,
 };
 use leaseq_engine::rejection::Rejection;
 use leaseq_engine::settings::QueueSettings;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{ClockReading, Content, JobState};
 
-use crate::ops::{Op, PutOp, VerdictOp, ms};
+use crate::ops::{Again, Op, PutOp, VerdictOp, ms};
 use crate::runner::{Runner, STATES, queue};
 
 impl Runner {
@@ -22,7 +25,10 @@ impl Runner {
         let scope = Scope::All;
         let random = self.random;
         Some(match op.clone() {
-            Op::Put(put) => Command::Put(self.put(ticket, put)),
+            Op::Put(put) => {
+                let put = self.again(put);
+                Command::Put(self.put(ticket, put))
+            }
             Op::Get {
                 queue: of,
                 jobs,
@@ -113,7 +119,7 @@ impl Runner {
                 ticket,
                 scope,
                 job: self.id_back(n),
-                reason: "unwanted".into(),
+                reason: if n % 2 == 0 { "unwanted" } else { "" }.into(),
             },
             Op::WaitJob { job, wait } => Command::WaitJob {
                 ticket,
@@ -186,9 +192,35 @@ impl Runner {
         })
     }
 
+    /// The Put that is sent: a new one, or like the last one with the same request id.
+    fn again(&mut self, new: PutOp) -> PutOp {
+        let Some(id) = new.request_id else {
+            return new;
+        };
+        let put = match (new.again, self.sent.get(&id).cloned()) {
+            (None, _) | (_, None) => new,
+            (Some(Again::Same), Some(last)) => last,
+            (Some(Again::OtherBytes), Some(last)) => PutOp {
+                fill: last.fill ^ 1,
+                ..last
+            },
+            (Some(Again::OtherQueue), Some(last)) => PutOp {
+                queue: (last.queue + 1) % 3,
+                ..last
+            },
+        };
+        self.sent.insert(id, put.clone());
+        put
+    }
+
     pub fn put(&self, ticket: Ticket, put: PutOp) -> Put {
+        let repeatable = put.request_id.map(|id| Repeatable {
+            id: RequestId(id + ((put.queue as u128 + 1) << 64)),
+            uuid: RequestId(id),
+            jobs: hash_of(&put),
+        });
         let jobs = put.sizes.iter().map(|size| NewJob {
-            content: content(*size),
+            content: content(put.fill, *size),
             priority: put.priority,
             ready_time: self.until(put.delay),
             max_attempts: put.max_attempts,
@@ -201,7 +233,7 @@ impl Runner {
             ticket,
             queue: queue(put.queue),
             jobs: jobs.collect(),
-            request_id: put.request_id.map(RequestId),
+            repeatable,
             until: self.until(put.wait),
         }
     }
@@ -251,10 +283,19 @@ impl Runner {
     }
 }
 
-fn content(size: u8) -> Content {
+/// Of what the caller says of the jobs: a delay stays the same whenever it is sent.
+fn hash_of(put: &PutOp) -> JobsHash {
+    let said = (&put.sizes, put.fill, put.priority, put.delay);
+    let more = (put.max_attempts, put.reply_to, put.run_time, put.retention);
+    let mut hasher = DefaultHasher::new();
+    (said, more).hash(&mut hasher);
+    JobsHash(u128::from(hasher.finish()).to_le_bytes())
+}
+
+fn content(fill: u8, size: u8) -> Content {
     Content {
         headers: Bytes::new(),
-        payload: Bytes::from(vec![b'x'; usize::from(size)]),
+        payload: Bytes::from(vec![fill; usize::from(size)]),
     }
 }
 

@@ -77,6 +77,8 @@ pub enum Op {
 pub struct PutOp {
     pub queue: usize,
     pub sizes: Vec<u8>,
+    /// What the contents are made of.
+    pub fill: u8,
     pub priority: i32,
     pub delay: Option<u64>,
     pub max_attempts: Option<u32>,
@@ -84,7 +86,19 @@ pub struct PutOp {
     pub run_time: Option<u64>,
     pub retention: Option<u64>,
     pub request_id: Option<u128>,
+    /// How it differs from the last Put with the same request id, if there was one.
+    pub again: Option<Again>,
     pub wait: Option<u64>,
+}
+
+/// A Put is sent again with its request id.
+#[derive(Clone, Copy, Debug)]
+pub enum Again {
+    Same,
+    /// As many jobs of the same sizes, and other bytes.
+    OtherBytes,
+    /// To another queue.
+    OtherQueue,
 }
 
 #[derive(Clone, Debug)]
@@ -152,11 +166,18 @@ fn put() -> impl Strategy<Value = PutOp> {
         prop::option::weighted(0.15, 500..6000u64),
         prop::option::weighted(0.25, 1000..8000u64),
     );
-    let call = (prop::option::weighted(0.3, 0..5u128), wait());
+    let again = prop_oneof![
+        2 => Just(Again::Same),
+        1 => Just(Again::OtherBytes),
+        1 => Just(Again::OtherQueue),
+    ];
+    let id = prop::option::weighted(0.4, 0..5u128);
+    let call = (id, prop::option::weighted(0.6, again), wait());
     (content, rules, call).prop_map(
-        |((queue, sizes, priority), rules, (request_id, wait))| PutOp {
+        |((queue, sizes, priority), rules, (request_id, again, wait))| PutOp {
             queue,
             sizes,
+            fill: b'x',
             priority,
             delay: rules.0,
             max_attempts: rules.1,
@@ -164,6 +185,7 @@ fn put() -> impl Strategy<Value = PutOp> {
             run_time: rules.3,
             retention: rules.4,
             request_id,
+            again,
             wait,
         },
     )

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use leaseq_engine::command::{Flow, Get, Put};
 use leaseq_engine::effect::{Counts, Reply};
-use leaseq_engine::id::{JobId, JobSeq, LeaseRef, NamespaceTag, QueueName, SessionId, Ticket};
+use leaseq_engine::id::{
+    JobId, JobSeq, JobsHash, LeaseRef, NamespaceTag, QueueName, SessionId, Ticket,
+};
 use leaseq_engine::settings::{EngineConfig, JobSettings, QueueSettings};
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{ClockReading, End, JobState, Outcome, Transition, VerdictKind};
@@ -70,8 +72,6 @@ pub struct Queue {
     pub paused: bool,
     pub revision: u64,
     pub create_time: Time,
-    /// Tells a queue from an earlier one of the same name.
-    pub birth: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -84,11 +84,9 @@ pub enum Wait {
 
 #[derive(Clone, Debug)]
 pub struct Done {
-    pub queue: QueueName,
-    pub birth: u64,
+    pub jobs: JobsHash,
     pub first: u64,
     pub count: usize,
-    pub size: u64,
     pub put_time: Time,
 }
 
@@ -99,7 +97,6 @@ pub struct Reference {
     pub now: Time,
     pub next_job: u64,
     pub next_lease: u64,
-    pub births: u64,
     pub queues: BTreeMap<QueueName, Queue>,
     pub jobs: BTreeMap<JobSeq, Job>,
     pub sessions: BTreeMap<SessionId, Session>,
@@ -126,7 +123,6 @@ impl Reference {
             now,
             next_job: 1,
             next_lease: 1,
-            births: 0,
             queues: BTreeMap::new(),
             jobs: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -181,13 +177,11 @@ impl Reference {
     }
 
     pub fn create(&mut self, name: &QueueName, settings: QueueSettings) {
-        self.births += 1;
         let queue = Queue {
             settings,
             paused: false,
             revision: 1,
             create_time: self.now,
-            birth: self.births,
         };
         self.queues.insert(name.clone(), queue);
     }

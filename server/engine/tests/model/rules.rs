@@ -5,7 +5,7 @@ use leaseq_engine::command::Put;
 use leaseq_engine::effect::{JobResult, Reply};
 use leaseq_engine::id::{JobId, JobSeq, QueueName};
 use leaseq_engine::rejection::Rejection;
-use leaseq_engine::settings::JobSettings;
+use leaseq_engine::settings::{JobSettings, REQUEST_ID_BYTES};
 use leaseq_engine::transition::{End, Outcome};
 
 use crate::reference::{Back, Done, Job, Reference, State, Wait, state_of};
@@ -17,16 +17,13 @@ impl Reference {
             return Err(Rejection::Draining);
         }
         let count = put.jobs.len();
-        let size: u64 = put.jobs.iter().map(|j| u64::from(j.content.size())).sum();
-        let done = put.request_id.and_then(|id| self.done.get(&id.0));
+        let done = put.repeatable.and_then(|put| self.done.get(&put.id.0));
         let window = self.config.request_id_window;
         if let Some(done) = done.filter(|done| done.put_time.after(window) > self.now) {
-            let same_queue = done.queue == put.queue
-                || !self.queues.values().any(|queue| queue.birth == done.birth);
-            if !same_queue || done.count != count || done.size != size {
+            if put.repeatable.map(|put| put.jobs) != Some(done.jobs) {
                 return Err(Rejection::RequestIdReused);
             }
-            let ids = (0..count as u64)
+            let ids = (0..done.count as u64)
                 .map(|n| JobId::new(JobSeq(done.first + n), done.put_time, self.tag))
                 .collect();
             return Ok(Some(Reply::Put {
@@ -134,12 +131,10 @@ impl Reference {
         let queue = self.queues[&put.queue].clone();
         let first = self.next_job;
         let mut ids = Vec::new();
-        let mut size = 0;
         for job in &put.jobs {
             let seq = JobSeq(self.next_job);
             self.next_job += 1;
             let ready_time = job.ready_time.filter(|at| *at > self.now);
-            size += u64::from(job.content.size());
             let new = Job {
                 queue: put.queue.clone(),
                 put_time: self.now,
@@ -164,17 +159,15 @@ impl Reference {
             self.jobs.insert(seq, new);
             ids.push(self.id(seq));
         }
-        if let Some(id) = put.request_id {
+        if let Some(repeatable) = put.repeatable {
             let done = Done {
-                queue: put.queue.clone(),
-                birth: queue.birth,
+                jobs: repeatable.jobs,
                 first,
                 count: put.jobs.len(),
-                size,
                 put_time: self.now,
             };
-            self.done.insert(id.0, done);
-            while self.done.len() > self.config.request_ids_max {
+            self.done.insert(repeatable.id.0, done);
+            while self.done.len() > self.config.request_id_bytes_max / REQUEST_ID_BYTES {
                 let oldest = self.done.iter().min_by_key(|(_, done)| done.first);
                 let oldest = *oldest.unwrap().0;
                 self.done.remove(&oldest);
@@ -190,7 +183,7 @@ impl Reference {
     pub fn end(&mut self, seq: JobSeq, end: End, error: &str, result: &[u8]) {
         let id = self.id(seq);
         let job = self.jobs.get_mut(&seq).unwrap();
-        let error = if end != End::Completed && error.is_empty() {
+        let error = if end == End::Dead && error.is_empty() {
             job.error.clone()
         } else {
             error.to_string()
@@ -208,7 +201,7 @@ impl Reference {
             _ => (!retention.is_zero()).then(|| self.now.after(retention)),
         };
         job.cancel = None;
-        if !error.is_empty() {
+        if !error.is_empty() || end == End::Cancelled {
             job.error = error;
         }
         job.state = State::Ended { end, until };

@@ -1,18 +1,19 @@
 //! Runs operations on the engine and on the reference, and compares them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use leaseq_engine::command::Command;
 use leaseq_engine::effect::{Effect, Reply};
 use leaseq_engine::id::{JobId, LeaseRef, NamespaceTag, QueueName, Ticket};
 use leaseq_engine::rejection::Rejection;
-use leaseq_engine::settings::{EngineConfig, QueueSettings, RetryPolicy};
+use leaseq_engine::settings::{EngineConfig, QueueSettings, REQUEST_ID_BYTES, RetryPolicy};
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{JobState, Transition};
 use leaseq_engine::{Engine, Output};
 
 use crate::expect::Expected;
-use crate::ops::{Op, ms};
+use crate::ops::{Op, PutOp, ms};
 use crate::reference::Reference;
 
 pub struct Runner {
@@ -32,6 +33,8 @@ pub struct Runner {
     /// Everything ever seen, to be named again.
     pub leases: Vec<LeaseRef>,
     pub ids: Vec<JobId>,
+    /// The last Put of each request id.
+    pub sent: BTreeMap<u128, PutOp>,
 }
 
 pub fn queue(n: usize) -> QueueName {
@@ -53,7 +56,7 @@ fn config() -> EngineConfig {
             result_retention: Duration::ZERO,
         },
         request_id_window: Duration::from_secs(20),
-        request_ids_max: 3,
+        request_id_bytes_max: 3 * REQUEST_ID_BYTES,
         verdicts_max: 16,
         delivery_jobs_max: 3,
         ..EngineConfig::default()
@@ -80,6 +83,7 @@ impl Runner {
             unfinished: false,
             leases: Vec::new(),
             ids: Vec::new(),
+            sent: BTreeMap::new(),
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod job;
 pub(crate) mod leased;
 pub(crate) mod put;
 pub(crate) mod queue;
+pub(crate) mod repeatable;
 pub(crate) mod retry;
 pub(crate) mod session;
 pub(crate) mod settle;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leaseq_engine::id::{
-    JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, QueueId, QueueName, RequestId,
+    JobId, JobSeq, JobsHash, LeaseNumber, LeaseRef, NamespaceTag, QueueId, QueueName, RequestId,
 };
 use leaseq_engine::settings::QueueSettings;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{
-    Content, End, Holder, JobRestated, Outcome, Requeue, Status, Transition, VerdictKind,
+    Content, End, Holder, JobRestated, Outcome, PutJobs, Requeue, Status, Transition, VerdictKind,
 };
 
 use super::model::{Model, sizes_of};
@@ -142,10 +142,9 @@ impl<'a> Draft<'a> {
         if self.random.chance(20) {
             let transition = Transition::PutRemembered {
                 request_id: RequestId(u128::from(self.random.next() % 40)),
-                queue,
                 first,
                 count: u32::try_from(count).unwrap_or(u32::MAX),
-                size: sizes.iter().map(|size| u64::from(*size)).sum(),
+                jobs: PutJobs::Hash(JobsHash(u128::from(first.0).to_le_bytes())),
                 put_time: self.time,
             };
             self.add(transition);

@@ -76,7 +76,7 @@ impl Field for NamespaceTag {
     }
 }
 
-/// The sixteen bytes of the UUID in their usual order.
+/// Sixteen bytes, the highest first, as those of a UUID.
 impl Field for RequestId {
     fn write(&self, out: &mut Vec<u8>) {
         self.0.to_be_bytes().write(out);

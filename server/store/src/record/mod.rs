@@ -11,12 +11,14 @@
 
 use leaseq_engine::transition::Transition;
 
+mod earlier;
 mod error;
 mod field;
 mod id;
 mod job;
 mod lease;
 mod outcome;
+mod put;
 mod queue;
 mod reader;
 mod run;
@@ -40,11 +42,13 @@ pub(crate) use reader::Reader;
 pub(crate) const JOBS_MAX: usize = 1 << 20;
 
 /// Defines `write_record` and `read_fields` from the table of records below, so
-/// that both sides have the same fields in the same order.
+/// that both sides have the same fields in the same order. An `earlier` record is
+/// read and no more written: another tag says what it said, and more.
 macro_rules! records {
     (
         $($tag:literal $name:ident { $($field:ident),+ } $(without $content:ident)?;)+
         boxed $box_tag:literal $box_name:ident;
+        $(earlier $old_tag:literal $old_name:ident $old:ident;)+
     ) => {
         fn write_record(transition: &Transition, out: &mut Vec<u8>) {
             match transition {
@@ -68,16 +72,21 @@ macro_rules! records {
                     $($content: Default::default(),)?
                 },)+
                 $box_tag => Transition::$box_name(Field::read(body)?),
+                $($old_tag => earlier::$old(body)?,)+
                 _ => return Err(tag.unknown()),
             })
         }
 
-        /// The tag and the name of every record.
+        /// The tag and the name of every record that is written.
         #[cfg(test)]
         const RECORDS: &[(u8, &str)] = &[
             $(($tag, stringify!($name)),)+
             ($box_tag, stringify!($box_name)),
         ];
+
+        /// The tag and the name of every record that is only read.
+        #[cfg(test)]
+        const EARLIER: &[(u8, &str)] = &[$(($old_tag, stringify!($old_name)),)+];
     };
 }
 
@@ -93,7 +102,6 @@ records! {
     4 QueueDeleted { queue };
     5 JobsAdded { first, queue, put_time, settings, sizes } without contents;
     6 OutcomeAdded { job, queue, put_time, settings, outcome, size } without content;
-    7 PutRemembered { request_id, queue, first, count, size, put_time };
     8 LeasesGranted { first_lease, jobs, grant_time, holder, lease_duration };
     9 LeaseExtended { lease, expire_time };
     10 JobsCompleted { leases };
@@ -105,8 +113,10 @@ records! {
     16 JobsRestated { first, queue, put_time, settings, sizes };
     17 CountersRestated { next_job, next_lease, next_queue };
     22 JobsRequeued { leases, how, charged, error };
+    24 PutRemembered { request_id, first, count, jobs, put_time };
     27 ClocksRead { time, wall, running, boot };
     boxed 18 JobRestated;
+    earlier 7 PutRemembered put_remembered;
 }
 
 /// Appends `transition` to `meta`, all but what its jobs carry.

@@ -10,7 +10,8 @@ use leaseq_engine::id::{
 use leaseq_engine::settings::{JobSettings, QueueSettings, RetryPolicy};
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{
-    Content, End, Holder, JobRestated, Outcome, Requeue, Sizes, Status, Transition, VerdictKind,
+    Content, End, Holder, JobRestated, Outcome, PutJobs, Requeue, Sizes, Status, Transition,
+    VerdictKind,
 };
 use leaseq_store::Batch;
 
@@ -203,10 +204,12 @@ fn put_all() -> Vec<Transition> {
         ),
         Transition::PutRemembered {
             request_id: RequestId(0x0192_e7a2_6f3c_7000_8000_0000_0004_0001),
-            queue: QUEUE,
             first: JobSeq(21),
             count: 3,
-            size: 36,
+            jobs: PutJobs::Size {
+                queue: QUEUE,
+                size: 36,
+            },
             put_time: at(21),
         },
         put(24, plain(), vec![content(b"h", &[0x5a; 1500])]),

@@ -9,8 +9,8 @@ mod value;
 
 use value::{
     content, contents, duration, end, holder, jobs, lease_number, lease_ref, leases, name,
-    namespace_tag, number, outcome, queue, queue_settings, request_id, requeue, seq, settings,
-    sizes, status, text, time, verdict,
+    namespace_tag, number, outcome, put_jobs, queue, queue_settings, request_id, requeue, seq,
+    settings, sizes, status, text, time, verdict,
 };
 
 /// Any transition, its sizes those of its contents, every kind as likely.
@@ -137,13 +137,12 @@ prop_compose! {
 prop_compose! {
     fn put_remembered()(
         request_id in request_id(),
-        queue in queue(),
         first in seq(),
         count: u32,
-        size in number(),
+        jobs in put_jobs(),
         put_time in time(),
     ) -> Transition {
-        Transition::PutRemembered { request_id, queue, first, count, size, put_time }
+        Transition::PutRemembered { request_id, first, count, jobs, put_time }
     }
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leaseq_engine::id::{
-    JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, QueueId, QueueName, RequestId,
+    JobId, JobSeq, JobsHash, LeaseNumber, LeaseRef, NamespaceTag, QueueId, QueueName, RequestId,
 };
 use leaseq_engine::settings::{JobSettings, QueueSettings, RetryPolicy};
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{
-    Content, End, Holder, Outcome, Requeue, Sizes, Status, VerdictKind,
+    Content, End, Holder, Outcome, PutJobs, Requeue, Sizes, Status, VerdictKind,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -176,6 +176,13 @@ pub(super) fn namespace_tag() -> impl Strategy<Value = NamespaceTag> {
 
 pub(super) fn request_id() -> impl Strategy<Value = RequestId> {
     any::<u128>().prop_map(RequestId)
+}
+
+pub(super) fn put_jobs() -> impl Strategy<Value = PutJobs> {
+    prop_oneof![
+        any::<[u8; 16]>().prop_map(|hash| PutJobs::Hash(JobsHash(hash))),
+        (queue(), number()).prop_map(|(queue, size)| PutJobs::Size { queue, size }),
+    ]
 }
 
 pub(super) fn time() -> impl Strategy<Value = Time> {

@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use leaseq_engine::id::{JobId, JobSeq, LeaseNumber, LeaseRef, NamespaceTag, QueueId, RequestId};
+use leaseq_engine::id::{
+    JobId, JobSeq, JobsHash, LeaseNumber, LeaseRef, NamespaceTag, QueueId, RequestId,
+};
 use leaseq_engine::settings::QueueSettings;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{
-    Content, End, Holder, JobRestated, Outcome, Requeue, Sizes, Status, Transition, VerdictKind,
+    Content, End, Holder, JobRestated, Outcome, PutJobs, Requeue, Sizes, Status, Transition,
+    VerdictKind,
 };
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
 use super::{check_bytes, name, usual, usual_retry};
 use crate::record::arbitrary::{transition, without_contents};
-use crate::record::{RECORDS, Reader, decode, encode};
+use crate::record::{EARLIER, RECORDS, Reader, decode, encode};
 
 /// The tag of a transition, said a second time: a new variant does not compile
 /// before it is here, and the tests below then ask for its example.
@@ -27,7 +30,7 @@ fn tag(transition: &Transition) -> u8 {
         Transition::QueueDeleted { .. } => 4,
         Transition::JobsAdded { .. } => 5,
         Transition::OutcomeAdded { .. } => 6,
-        Transition::PutRemembered { .. } => 7,
+        Transition::PutRemembered { .. } => 24,
         Transition::LeasesGranted { .. } => 8,
         Transition::LeaseExtended { .. } => 9,
         Transition::JobsCompleted { .. } => 10,
@@ -175,14 +178,14 @@ fn puts() -> [u8; 4] {
         ),
         check(
             Transition::PutRemembered {
-                request_id: RequestId(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
-                queue: QueueId(1),
+                request_id: request_id(),
                 first: JobSeq(1000),
                 count: 100,
-                size: 12_800,
+                jobs: PutJobs::Hash(JobsHash(*b"fedcba9876543210")),
                 put_time: put_time(),
             },
-            "07 1c 00112233445566778899aabbccddeeff 01 e807 64 8064 80b883a1f732",
+            "18 2a 00112233445566778899aabbccddeeff e807 64 \
+                 01 66656463626139383736353433323130 80b883a1f732",
         ),
         check(
             Transition::JobsRestated {
@@ -315,11 +318,48 @@ fn jobs() -> [u8; 6] {
     ]
 }
 
-/// The records in the order of their tags.
+/// The records that are written, in the order of their tags.
 fn by_tag() -> Vec<(u8, &'static str)> {
     let mut records = RECORDS.to_vec();
     records.sort_unstable();
     records
+}
+
+fn request_id() -> RequestId {
+    RequestId(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff)
+}
+
+/// `transition` is read from `bytes`, as an earlier version wrote it.
+fn check_earlier(bytes: &str, transition: &Transition) -> u8 {
+    let hex: Vec<u8> = bytes.bytes().filter(|byte| *byte != b' ').collect();
+    let digits = hex.chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+    let bytes: Vec<u8> = digits
+        .map(|two| u8::from_str_radix(two, 16).unwrap())
+        .collect();
+    let mut reader = Reader::new(&bytes);
+    assert_eq!(decode(&mut reader).as_ref(), Ok(transition));
+    assert!(reader.is_empty());
+    bytes[0]
+}
+
+#[test]
+fn every_record_of_earlier_versions_is_read() {
+    let put = Transition::PutRemembered {
+        request_id: request_id(),
+        first: JobSeq(1000),
+        count: 100,
+        jobs: PutJobs::Size {
+            queue: QueueId(1),
+            size: 12_800,
+        },
+        put_time: put_time(),
+    };
+    let tags = [check_earlier(
+        "07 1c 00112233445566778899aabbccddeeff 01 e807 64 8064 80b883a1f732",
+        &put,
+    )];
+    let known: Vec<u8> = EARLIER.iter().map(|(tag, _)| *tag).collect();
+    assert_eq!(tags, known[..], "each record has one example");
 }
 
 #[test]
@@ -354,7 +394,9 @@ fn the_document_describes_every_record() {
     let described: Vec<&str> = headings
         .filter(|heading| heading.starts_with(|first: char| first.is_ascii_digit()))
         .collect();
-    let known: Vec<String> = by_tag()
+    let mut known: Vec<_> = RECORDS.iter().chain(EARLIER).collect();
+    known.sort_unstable();
+    let known: Vec<String> = known
         .iter()
         .map(|(tag, name)| format!("{tag} {name}"))
         .collect();

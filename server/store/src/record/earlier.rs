@@ -1,0 +1,23 @@
+//! Records that earlier versions wrote: they are read, and no more written.
+
+use leaseq_engine::transition::{PutJobs, Transition};
+
+use super::error::DecodeError;
+use super::field::Field;
+use super::reader::Reader;
+
+/// A remembered Put without a hash of its jobs.
+pub(super) fn put_remembered(body: &mut Reader<'_>) -> Result<Transition, DecodeError> {
+    let request_id = Field::read(body)?;
+    let queue = Field::read(body)?;
+    let first = Field::read(body)?;
+    let count = Field::read(body)?;
+    let size = Field::read(body)?;
+    Ok(Transition::PutRemembered {
+        request_id,
+        first,
+        count,
+        jobs: PutJobs::Size { queue, size },
+        put_time: Field::read(body)?,
+    })
+}
