@@ -53,7 +53,7 @@ impl Turn<'_> {
         let Some(known) = self.state.known(seq) else {
             return;
         };
-        if ending.end != End::Completed && ending.error.is_empty() {
+        if ending.end == End::Dead && ending.error.is_empty() {
             ending.error = known.error().into();
         }
         let lease = known.lease().copied();

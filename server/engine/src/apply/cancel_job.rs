@@ -44,12 +44,13 @@ impl Turn<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::command::Command;
     use crate::effect::{Effect, Reply};
-    use crate::id::{JobId, JobSeq, NamespaceTag, SessionId};
+    use crate::id::{JobId, JobSeq, NamespaceTag, Scope, SessionId};
     use crate::rejection::Rejection;
     use crate::testing::{Desk, complete, fail, job, lease_of, name, reject, release, secs};
     use crate::time::Time;
-    use crate::transition::JobState;
+    use crate::transition::{End, JobState};
 
     #[test]
     fn a_waiting_job_is_cancelled_at_once_from_the_middle_of_a_run() {
@@ -107,6 +108,39 @@ mod tests {
             assert_eq!(desk.cancel(job), Err(Rejection::JobNotFound { job }));
         }
         assert_eq!(desk.counts("q").ready, 1);
+    }
+
+    /// Cancelled where it waits, or where it is leased, kept or not.
+    #[test]
+    fn without_a_reason_no_older_error_is_told() {
+        for leased in [false, true] {
+            let mut desk = Desk::new();
+            let mut new = job("a");
+            new.reply_to = Some(name("replies"));
+            new.result_retention = Some(secs(60));
+            let ids = desk.put("q", vec![new]);
+            let first = lease_of(&desk.get("q", 1)[0]);
+            desk.settle(first, fail()).unwrap();
+            assert_eq!(&*desk.job(ids[0]).unwrap().error, "broke");
+            let lease = leased.then(|| {
+                desk.pass(secs(5));
+                lease_of(&desk.get("q", 1)[0])
+            });
+            desk.ask(|ticket| Command::CancelJob {
+                ticket,
+                scope: Scope::All,
+                job: ids[0],
+                reason: "".into(),
+            })
+            .unwrap();
+            if let Some(lease) = lease {
+                desk.settle(lease, fail()).unwrap();
+            }
+            let outcome = desk.get("replies", 1)[0].outcome.clone().unwrap();
+            assert_eq!((outcome.end, &*outcome.error), (End::Cancelled, ""));
+            desk.restart(secs(1));
+            assert_eq!(&*desk.job(ids[0]).unwrap().error, "");
+        }
     }
 
     #[test]

@@ -170,7 +170,11 @@ impl State {
             End::Completed => *result_size,
             End::Dead | End::Cancelled => detached.put_size(),
         };
-        detached.job.set_error(error);
+        match end {
+            // The error of an earlier attempt is not the reason of the cancellation.
+            End::Cancelled => detached.job.replace_error(error),
+            End::Completed | End::Dead => detached.job.set_error(error),
+        }
         let how = HowEnded {
             end: *end,
             retain_until: *retain_until,

@@ -102,6 +102,13 @@ impl Job {
         }
     }
 
+    /// Empty: there is none.
+    pub(crate) fn replace_error(&mut self, error: &str) {
+        if !error.is_empty() || self.more.is_some() {
+            self.more.get_or_insert_default().error = error.into();
+        }
+    }
+
     /// Adds the deadlines that follow from where the job is.
     pub(crate) fn add_deadlines(&self, job: JobSeq, settings: &JobSettings, to: &mut JobDeadlines) {
         match &self.place {
