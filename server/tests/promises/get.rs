@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use leaseq_proto::v1::GetRequest;
-use tonic::Request;
+use leaseq_proto::v1::{GetJobRequest, GetRequest, JobState};
+use tonic::{Code, Request};
 
 use crate::support::*;
 
@@ -226,4 +226,39 @@ async fn an_answer_is_never_larger_than_clients_take() {
         jobs.windows(2).all(|pair| pair[0].id < pair[1].id),
         "in put order"
     );
+}
+
+#[tokio::test]
+async fn a_job_whose_worker_cannot_read_it_dies_with_a_reason() {
+    let harness = Harness::start().await;
+    let mut large = job("x".repeat(100_000));
+    large.options_mut().max_attempts = 1;
+    let answer = harness.queue().put(put_of("large", [large])).await.unwrap();
+    let job_id = answer
+        .into_inner()
+        .job_ids
+        .iter()
+        .next()
+        .unwrap()
+        .to_owned();
+    // Takes less than the answer has: for the server the job was delivered.
+    let mut worker = harness.queue().max_decoding_message_size(10_000);
+    let request = GetRequest {
+        lease_duration: millis(100),
+        ..get_of("large", 1)
+    };
+    let unreadable = worker.get(request).await.unwrap_err();
+    assert_eq!(unreadable.code(), Code::OutOfRange, "{unreadable}");
+    let ended = loop {
+        let request = GetJobRequest {
+            job_id: job_id.clone(),
+            ..GetJobRequest::default()
+        };
+        let answer = harness.admin().get_job(request).await.unwrap();
+        let job = answer.into_inner().job.unwrap();
+        if job.state() == JobState::Dead {
+            break job;
+        }
+    };
+    assert_eq!(ended.last_error, "the lease expired");
 }
