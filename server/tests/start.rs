@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
 use leaseq_server::Server;
 use leaseq_server::config::{Config, StoreKind};
@@ -80,6 +81,29 @@ async fn a_data_directory_belongs_to_one_process() {
         .code("/leaseq.v1.AdminService/GetServerInfo", &[])
         .await;
     assert_eq!(code, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_directory_that_has_lost_its_newest_files_needs_a_word_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Config {
+        store: StoreKind::Journal,
+        data: dir.path().to_owned(),
+        ..config()
+    };
+    let server = start(journal.clone()).await;
+    server.shutdown(Duration::ZERO).await.unwrap();
+    fs::remove_file(dir.path().join("0000000001.seg")).unwrap();
+    let server = Server::new(journal.clone()).start().await.unwrap();
+    let error = server.ready().await.unwrap_err().to_string();
+    assert!(error.contains("0000000001.seg"), "what is missing: {error}");
+    assert!(error.contains("--accept-loss"), "how to go on: {error}");
+    server.shutdown(Duration::ZERO).await.unwrap_err();
+    let accepted = Config {
+        accept_loss: true,
+        ..journal
+    };
+    start(accepted).await;
 }
 
 #[tokio::test]

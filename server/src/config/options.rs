@@ -168,6 +168,10 @@ section! {
         /// When an answer is durable: always (after the disk has confirmed it), interval:5ms
         /// (a power cut may lose that much), os (a power cut may lose seconds).
         sync: SyncPolicy = "sync", "always", Kind::Sync;
+        /// Start although the newest files of the journal are missing, and go on without the
+        /// jobs in them. For one start: without it, a start that finds less than was there
+        /// refuses.
+        accept_loss: bool = "accept_loss", "false", Kind::Switch;
         /// One key that may do everything. Only from the environment: arguments and
         /// configuration files are read by too many.
         authkey: Option<SecretString> = "authkey", "", Kind::Secret;

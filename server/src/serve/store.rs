@@ -18,6 +18,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Store>, ServeError> {
                 },
                 segment_bytes: config.limits.segment_bytes,
                 cache_bytes: config.limits.cache_bytes_max,
+                accept_loss: config.accept_loss,
             };
             Ok(Box::new(Journal::open(&config.data, options)?))
         }

@@ -193,6 +193,9 @@ fn recover(
             "cut a torn batch, never acknowledged, off the journal"
         );
     }
+    if let Some(loss) = loaded.loss {
+        error!("going on without jobs that were acknowledged, as accept_loss says: {loss}");
+    }
     info!(batches, millis = took.as_millis(), "the journal is read");
     Ok((engine, loaded, first))
 }

@@ -82,6 +82,7 @@ impl Store for ScriptedStore {
             next,
             last_time,
             torn_bytes: 0,
+            loss: None,
         })
     }
 

@@ -15,6 +15,6 @@ pub mod seam;
 pub use journal::{Journal, JournalOptions, SyncPolicy, SyncPolicyError};
 pub use memory::MemoryStore;
 pub use seam::{
-    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Space, Store,
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Loss, Position, Report, Space, Store,
     StoreError,
 };

@@ -121,6 +121,7 @@ impl Store for MemoryStore {
             next: memory.next,
             last_time: last_time.unwrap_or_default(),
             torn_bytes: 0,
+            loss: None,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The seam between the shard and whatever remembers: four methods. A fifth
 //! needs an ADR.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,6 +88,47 @@ pub struct Loaded {
     pub last_time: Time,
     /// Bytes of a torn, never acknowledged batch that were cut off the end.
     pub torn_bytes: u64,
+    /// What is missing, if the store was told to start without it.
+    pub loss: Option<Loss>,
+}
+
+/// The end of the journal is missing: the store has noted that it reached further.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Loss {
+    /// The newest segment that was begun.
+    pub segment: u64,
+    /// At least so many batches were durable.
+    pub batches: Position,
+    /// The newest segment that is there.
+    pub newest_found: Option<u64>,
+    /// How many batches are there, those in removed segments included.
+    pub batches_found: Position,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = crate::journal::segment_name;
+        match self.newest_found {
+            None => write!(
+                f,
+                "there is no segment, but HEAD says that the newest one was {}",
+                name(self.segment)
+            ),
+            Some(found) if found < self.segment => write!(
+                f,
+                "{} is missing: HEAD says that it was begun, and the newest segment found is {}",
+                name(self.segment),
+                name(found)
+            ),
+            Some(found) => write!(
+                f,
+                "{} ends after batch {}, but HEAD says that {} batches were durable",
+                name(found),
+                self.batches_found.0,
+                self.batches.0
+            ),
+        }
+    }
 }
 
 /// A batch is durable.
@@ -210,6 +252,17 @@ pub enum StoreError {
         offset: u64,
         /// What is wrong.
         what: String,
+    },
+    /// The newest segments are missing.
+    #[error(
+        "the data directory {} has lost acknowledged jobs: {loss}; nothing was changed. Put the missing files back, or start once with --accept-loss to go on without them",
+        dir.display()
+    )]
+    Lost {
+        /// The directory.
+        dir: PathBuf,
+        /// What is missing.
+        loss: Loss,
     },
     /// The replayed transitions contradict each other.
     #[error("{what}; nothing was changed. Run `leaseq doctor` on the data directory")]

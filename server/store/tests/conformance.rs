@@ -11,6 +11,7 @@ const OPTIONS: JournalOptions = JournalOptions {
     sync: SyncPolicy::Always,
     segment_bytes: 64 << 10,
     cache_bytes: 16 << 10,
+    accept_loss: false,
 };
 
 #[test]

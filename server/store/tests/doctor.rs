@@ -20,7 +20,11 @@ fn stopped() -> (tempfile::TempDir, u64) {
     let (disk, mut trial) = (FaultyDisk::new(), Trial::new());
     let mut journal = loaded(&mut trial, &disk);
     let mut workload = Workload::new(6, 2_500);
-    while disk.names().len() < 5 {
+    let segments = |disk: &FaultyDisk| {
+        let names = disk.names().into_iter();
+        names.filter(|name| name.ends_with(".seg")).count()
+    };
+    while segments(&disk) < 4 {
         let batch = workload.next(trial.model());
         trial.commit(&mut journal, batch).unwrap();
     }
@@ -151,4 +155,14 @@ fn a_directory_in_use_or_not_there_is_told_in_a_sentence() {
         "{text}"
     );
     assert!(!missing.exists());
+}
+
+#[test]
+fn a_newest_segment_that_is_missing_is_a_problem() {
+    let (dir, _) = stopped();
+    fs::remove_file(dir.path().join("0000000004.seg")).unwrap();
+    let findings = found(dir.path());
+    assert_eq!(findings.segments.len(), 3);
+    let problem = findings.problem.unwrap();
+    assert!(matches!(problem, StoreError::Lost { .. }), "{problem}");
 }

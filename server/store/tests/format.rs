@@ -23,6 +23,7 @@ const OPTIONS: JournalOptions = JournalOptions {
     sync: SyncPolicy::Always,
     segment_bytes: 2048,
     cache_bytes: 0,
+    accept_loss: false,
 };
 
 fn fixture(name: &str) -> PathBuf {

@@ -17,6 +17,7 @@ fn journal(disk: &FaultyDisk) -> Journal<FaultyDisk> {
         sync: SyncPolicy::Always,
         segment_bytes: 8 << 20,
         cache_bytes: 0,
+        accept_loss: false,
     };
     let mut journal = Journal::on(disk.clone(), options);
     let mut trial = Trial::new();

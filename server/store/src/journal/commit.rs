@@ -157,7 +157,9 @@ impl<D: Disk> Journal<D> {
         // A segment that is not the last one is durable as a whole, whatever the
         // policy: only the end of the last may be torn.
         self.sync_last()?;
-        self.start_segment(next)
+        self.start_segment(next)?;
+        // Before anything in the segment is acknowledged.
+        self.write_head()
     }
 
     /// Begins a segment in the space set aside (J2).

@@ -10,6 +10,7 @@ use leaseq_engine::transition::Transition;
 use super::Journal;
 use super::carried::{note, remembered_puts};
 use super::frame::Kind;
+use super::head::HeadRecord;
 use super::index::Place;
 use super::open::{Opened, open_segments};
 use super::renew::FramePlace;
@@ -19,7 +20,7 @@ use super::sync::SyncPolicy;
 use crate::disk::{Disk, DiskFile};
 use crate::doctor::{Findings, SegmentFinding};
 use crate::record;
-use crate::seam::{Batch, Epoch, Loaded, Position, StoreError};
+use crate::seam::{Batch, Epoch, Loaded, Loss, Position, StoreError};
 
 /// Who gets the batches.
 type Replay<'a> = dyn FnMut(Batch, bool) -> Result<(), String> + 'a;
@@ -75,8 +76,13 @@ impl<D: Disk> Journal<D> {
             torn = scanned.torn();
         }
         self.trim_found(&progress)?;
+        let head = self.read_head()?;
+        let loss = self.loss(head, progress.next);
+        if let Some(loss) = loss.filter(|_| !self.options.accept_loss) {
+            return Err(self.lost(loss));
+        }
         let torn_bytes = torn.map_or(Ok(0), |torn| self.cut(torn))?;
-        self.begin(&progress)?;
+        self.begin(&progress, head)?;
         let Progress {
             next, last_time, ..
         } = progress;
@@ -85,6 +91,7 @@ impl<D: Disk> Journal<D> {
             next,
             last_time,
             torn_bytes,
+            loss,
         })
     }
 
@@ -130,10 +137,23 @@ impl<D: Disk> Journal<D> {
         if findings.problem.is_none() {
             findings.problem = self.trim_found(&progress).err();
         }
+        if findings.problem.is_none() {
+            findings.problem = match self.read_head() {
+                Ok(head) => self.loss(head, progress.next).map(|loss| self.lost(loss)),
+                Err(problem) => Some(problem),
+            };
+        }
         findings.starts = progress.epoch.0;
         findings.last_time = progress.last_time;
         findings.live_bytes = self.index.live_bytes();
         Ok(findings)
+    }
+
+    fn lost(&self, loss: Loss) -> StoreError {
+        StoreError::Lost {
+            dir: self.disk.path(""),
+            loss,
+        }
     }
 
     /// That the trim of the segment before the oldest was found.
@@ -314,11 +334,14 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Everything was read: this process owns the journal from now on.
-    fn begin(&mut self, progress: &Progress) -> Result<(), StoreError> {
-        self.epoch = Epoch(progress.epoch.0 + 1);
+    fn begin(&mut self, progress: &Progress, head: Option<HeadRecord>) -> Result<(), StoreError> {
+        // A start that wrote no batch is known to `HEAD` alone.
+        let last_epoch = head.map_or(0, |head| head.epoch.0).max(progress.epoch.0);
+        self.epoch = Epoch(last_epoch + 1);
         self.next = progress.next;
         self.compaction.trimmed = progress.trimmed;
         self.remove_spare()?;
+        self.open_head(head)?;
         if self.segments.is_empty() {
             self.start_segment(1)?;
         }
@@ -327,6 +350,7 @@ impl<D: Disk> Journal<D> {
         self.renew(progress.unsynced.front().map(|(_, place)| *place))?;
         let synced = self.disk.sync_dir();
         self.checked("cannot sync", "", synced)?;
+        self.write_head()?;
         if let SyncPolicy::Interval(interval) = self.options.sync {
             let started = self.durability.start_flusher(interval);
             self.checked("cannot start a thread for", "", started)?;

@@ -20,6 +20,7 @@ mod compact;
 mod contents;
 mod durability;
 mod frame;
+mod head;
 mod index;
 mod live;
 mod load;
@@ -38,11 +39,13 @@ use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::Content;
 
 pub use self::options::JournalOptions;
+pub(crate) use self::segment::name as segment_name;
 pub use self::sync::{SyncPolicy, SyncPolicyError};
 
 use self::compact::CompactionState;
 use self::contents::Cache;
 use self::durability::Durability;
+use self::head::Head;
 use self::index::{Blob, Index};
 use self::segment::Segment;
 use crate::disk::{Disk, RealDisk};
@@ -62,6 +65,8 @@ pub struct Journal<D: Disk> {
     /// A segment's worth of space, set aside.
     spare: Option<D::File>,
     durability: Durability<D::File>,
+    /// `None`: there was no room for it, or nothing was loaded yet.
+    head: Option<Head<D::File>>,
     index: Index,
     cache: Cache,
     compaction: CompactionState,
@@ -95,6 +100,7 @@ impl<D: Disk> Journal<D> {
             segments: VecDeque::new(),
             spare: None,
             durability: Durability::new(),
+            head: None,
             index: Index::default(),
             cache: Cache::new(options.cache_bytes),
             compaction: CompactionState::default(),

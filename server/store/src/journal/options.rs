@@ -13,6 +13,8 @@ pub struct JournalOptions {
     /// Bytes of the last batches that are kept in memory, so that a job that is
     /// leased soon is not read from disk.
     pub cache_bytes: usize,
+    /// Start although the newest segments are missing, and go on without them.
+    pub accept_loss: bool,
 }
 
 impl Default for JournalOptions {
@@ -21,6 +23,7 @@ impl Default for JournalOptions {
             sync: SyncPolicy::Always,
             segment_bytes: 64 << 20,
             cache_bytes: 16 << 20,
+            accept_loss: false,
         }
     }
 }

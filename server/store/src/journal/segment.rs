@@ -15,7 +15,7 @@ pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
 pub(super) const SPARE_NAME: &str = "spare";
 
 /// The file name of a segment.
-pub(super) fn name(number: u64) -> String {
+pub(crate) fn name(number: u64) -> String {
     format!("{number:010}.seg")
 }
 

@@ -11,6 +11,7 @@ pub(crate) const SMALL: JournalOptions = JournalOptions {
     sync: SyncPolicy::Always,
     segment_bytes: 8 << 10,
     cache_bytes: 2 << 10,
+    accept_loss: false,
 };
 
 /// A journal on this disk that has not been loaded.
