@@ -79,6 +79,7 @@ impl Report {
         engine.restored(
             findings.last_time,
             findings.last_time,
+            None,
             &mut Output::default(),
         );
         let broken_rule = engine

@@ -9,6 +9,7 @@
 //! Pure: the load tells it what it saw, the tests tell it lies. A job is a number that the load
 //! writes into its payload; the ledger keeps a few dozen bytes for each.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// What is known of one job.
@@ -73,8 +74,9 @@ impl fmt::Display for Violation {
 #[derive(Default)]
 pub(crate) struct Ledger {
     jobs: Vec<JobRecord>,
-    /// One bit for each fencing number seen.
-    fencing_seen: Vec<u64>,
+    /// One bit for each fencing number seen, by the 64th part of the number: numbers go on
+    /// far ahead after a restart.
+    fencing_seen: HashMap<u64, u64>,
     violations: Vec<Violation>,
     counts: Counts,
 }
@@ -197,12 +199,10 @@ impl Ledger {
     }
 
     fn seen_before(&mut self, fencing: u64) -> bool {
-        let (word, bit) = ((fencing / 64) as usize, 1 << (fencing % 64));
-        if self.fencing_seen.len() <= word {
-            self.fencing_seen.resize(word + 1 + word / 2, 0);
-        }
-        let before = self.fencing_seen[word] & bit != 0;
-        self.fencing_seen[word] |= bit;
+        let word = self.fencing_seen.entry(fencing / 64).or_default();
+        let bit = 1 << (fencing % 64);
+        let before = *word & bit != 0;
+        *word |= bit;
         before
     }
 }

@@ -18,7 +18,7 @@ use leaseq_engine::command::{
     Command, Flow, NewJob, OpenSession, Put, Settle, Settlement, Verdict,
 };
 use leaseq_engine::effect::{Effect, Grant};
-use leaseq_engine::id::{LeaseRef, NamespaceTag, QueueName, Scope, SessionId, Ticket};
+use leaseq_engine::id::{LeaseRef, NamespaceTag, NumberFloor, QueueName, Scope, SessionId, Ticket};
 use leaseq_engine::settings::EngineConfig;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::Content;
@@ -61,7 +61,12 @@ fn put(queue: &QueueName, batch: usize, payload: &Bytes) -> Command {
 
 fn engine() -> Engine {
     let mut engine = Engine::new(EngineConfig::default());
-    engine.create(NamespaceTag::new(1), [1; 16], &mut Output::default());
+    let mut first = Output::default();
+    engine.create(NamespaceTag::new(1), [1; 16], &mut first);
+    // As a start does it: numbers are large.
+    let wall = Time::from_millis(1_764_000_000_000);
+    let floor = NumberFloor::at(wall);
+    engine.restored(Time::default(), Time::default(), Some(floor), &mut first);
     engine
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::apply::due_max;
 use crate::command::Command;
 use crate::effect::Effect;
-use crate::id::{JobSeq, NamespaceTag, SessionId};
+use crate::id::{JobSeq, NamespaceTag, NumberFloor, SessionId};
 use crate::live::Live;
 use crate::live::session::Session;
 use crate::pending::PendingWork;
@@ -116,13 +116,24 @@ impl Engine {
 
     /// The replay is over: rebuilds what is derived. `last_time` is the time of
     /// the last batch. Emits `Stalled` for the time the server was down, so that
-    /// no lease ended while it could not be extended.
-    pub fn restored(&mut self, last_time: Time, now: Time, out: &mut Output) {
+    /// no lease ended while it could not be extended. With a `floor`, the numbers of
+    /// jobs and leases go on from there, durably with this batch.
+    pub fn restored(
+        &mut self,
+        last_time: Time,
+        now: Time,
+        floor: Option<NumberFloor>,
+        out: &mut Output,
+    ) {
         let down = now.since(last_time);
         let leases = self.state.jobs.iter().any(|(_, job)| job.lease().is_some());
         let mut turn = Turn::new(now, &self.config, &mut self.state, &mut self.live, out);
         if leases && !down.is_zero() {
             turn.emit(Transition::Stalled { by: down });
+        }
+        if let Some(floor) = floor {
+            let raised = turn.state.raise_numbers(floor);
+            turn.emit(raised);
         }
         self.left_over.append(turn.finish());
         self.leave_behind_sessions(now);
@@ -273,4 +284,75 @@ fn gathers(command: &Command) -> bool {
         command,
         Command::Put(_) | Command::Settle(_) | Command::Heartbeat { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::JobId;
+    use crate::testing::{Desk, complete, job, lease_of};
+
+    /// A start at this time of the wall clock on what is left of the journal.
+    fn start_again(desk: &mut Desk, wall: Time) {
+        let mut engine = Engine::new(EngineConfig::default());
+        for transition in &desk.journal {
+            engine.restore(transition, false).unwrap();
+        }
+        let mut out = Output::default();
+        engine.restored(desk.now, desk.now, Some(NumberFloor::at(wall)), &mut out);
+        engine.check_invariants().unwrap();
+        desk.journal.append(&mut out.transitions);
+        desk.engine = engine;
+    }
+
+    /// Puts a job and leases it: the numbers of both.
+    fn numbers(desk: &mut Desk) -> (JobId, crate::id::LeaseRef) {
+        let id = desk.put("q", vec![job("a")])[0];
+        (id, lease_of(&desk.get("q", 1)[0]))
+    }
+
+    /// A power cut with a sync policy that does not wait, or a copy of the directory from
+    /// an earlier moment, and another job comes to be where an older one was.
+    #[test]
+    fn a_journal_that_lost_its_end_gives_no_number_twice() {
+        let wall = Time::from_millis(1_764_000_000_000);
+        let mut desk = Desk::new();
+        start_again(&mut desk, wall);
+        let (_, settled) = numbers(&mut desk);
+        desk.settle(settled, complete()).unwrap();
+        let copy = desk.journal.clone();
+        let (lost_job, lost) = numbers(&mut desk);
+        for later in [0, 1, 86_400_000] {
+            desk.journal.clone_from(&copy);
+            start_again(&mut desk, Time::from_millis(wall.as_millis() + later));
+            let (job, lease) = numbers(&mut desk);
+            assert!(job.seq() > lost_job.seq(), "{later} ms later");
+            assert!(lease.lease > lost.lease, "{later} ms later");
+            // The worker that held the lost lease settles nothing of anybody.
+            assert!(desk.settle(lost, complete()).is_err());
+            assert_eq!(desk.settle(lease, complete()), Ok(()));
+            assert_eq!(desk.settle(settled, complete()), Ok(()), "remembered");
+        }
+    }
+
+    /// Numbers given out at full speed since a start are below the floor of the next.
+    #[test]
+    fn the_floor_is_ahead_of_every_number_given_out_since_the_last() {
+        let second = NumberFloor::at(Time::from_millis(1_764_000_001_000));
+        let first = NumberFloor::at(Time::from_millis(1_764_000_000_000));
+        let eight_million = 8_000_000;
+        assert!(second.raise(1, 1) > first.raise(1, 1) + eight_million);
+    }
+
+    #[test]
+    fn a_wrong_clock_uses_up_no_numbers() {
+        let mut next = 1;
+        for _ in 0..1_000 {
+            let raised = NumberFloor::at(Time::from_millis(u64::MAX)).raise(next, 1_000_000);
+            assert!(raised > next && raised < JobId::SEQ_MAX / 2 + (1 << 40));
+            next = raised;
+        }
+        let back = NumberFloor::at(Time::default()).raise(next, 1);
+        assert!(back > next, "a clock that was set right again");
+    }
 }

@@ -25,6 +25,51 @@ impl JobSeq {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LeaseNumber(pub u64);
 
+/// Where the numbers of jobs and leases go on after a start: beyond all that were given
+/// out before, also those that the journal does not know of, because its last batches
+/// were lost or it is a copy from an earlier day.
+///
+/// The number comes from the wall clock: 2^13 numbers for each millisecond since the
+/// beginning of 2025, more than a server ever gives out in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NumberFloor(u64);
+
+impl NumberFloor {
+    /// At least so many numbers are skipped, whatever the clock says. More than one
+    /// transition can grant, so that a gap is told from grants.
+    pub(crate) const LEAD: u64 = 1 << 21;
+
+    /// The beginning of 2025, in milliseconds since 1970. With it the numbers stay below
+    /// 2^53, which JSON readers can hold exactly, until 2059.
+    const SINCE_MILLIS: u64 = 1_735_689_600_000;
+    const PER_MILLI: u64 = 1 << 13;
+
+    /// A clock beyond this, in 2164, is not believed: it must not use up the numbers.
+    const HIGHEST: u64 = 1 << 55;
+
+    /// From here on a start skips nothing.
+    const LAST: u64 = Self::HIGHEST + (1 << 54);
+
+    /// The floor of a start at this time of the wall clock.
+    #[must_use]
+    pub fn at(wall: Time) -> Self {
+        let millis = wall.as_millis().saturating_sub(Self::SINCE_MILLIS);
+        Self(millis.saturating_mul(Self::PER_MILLI).min(Self::HIGHEST))
+    }
+
+    /// The next number, if the one after the last known is `next`. A multiple of `step`
+    /// beyond that.
+    pub(crate) fn raise(self, next: u64, step: u64) -> u64 {
+        let wanted = self.0.saturating_sub(next).max(Self::LEAD);
+        let raised = wanted
+            .div_ceil(step)
+            .saturating_mul(step)
+            .saturating_add(next);
+        // After some 17 billion starts. The numbers left must not be used up by starts.
+        if raised < Self::LAST { raised } else { next }
+    }
+}
+
 /// A lease of a job: what a lease token says after its check value was found right.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LeaseRef {

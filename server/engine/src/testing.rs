@@ -188,7 +188,7 @@ impl Desk {
         let mut out = Output::default();
         let last = self.now;
         self.now = self.now.after(down);
-        engine.restored(last, self.now, &mut out);
+        engine.restored(last, self.now, None, &mut out);
         engine.check_invariants().unwrap();
         self.journal.append(&mut out.transitions);
         self.effects.clear();

@@ -159,7 +159,9 @@ impl Clock {
         self.0.base.store(base, Ordering::Relaxed);
     }
 
-    fn machine_wall(&self) -> Time {
+    /// The wall clock of the machine, which may be wrong. The numbers of jobs and leases
+    /// go by it at a start, and nothing else does directly.
+    pub(crate) fn machine_wall(&self) -> Time {
         Time::from_millis(millis(self.0.machine.wall()))
     }
 }

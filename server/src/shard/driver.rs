@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use leaseq_engine::command::Command;
-use leaseq_engine::id::NamespaceTag;
+use leaseq_engine::id::{NamespaceTag, NumberFloor};
 use leaseq_engine::settings::EngineConfig;
 use leaseq_engine::time::Time;
 use leaseq_engine::{Engine, Output};
@@ -171,7 +171,8 @@ fn recover(
         wall::tell_down(down);
     }
     let now = shared.clock.now();
-    engine.restored(loaded.last_time, now, &mut first);
+    let floor = NumberFloor::at(now.max(shared.clock.machine_wall()));
+    engine.restored(loaded.last_time, now, Some(floor), &mut first);
     let clocks = Command::ClocksRead(shared.clock.reading());
     engine.apply(now, clocks, &mut first);
     if let Some((_, token_key)) = engine.identity() {

@@ -139,7 +139,7 @@ impl Turn<'_> {
 
     /// The lease has ended: by the same verdict, which is fine, or otherwise.
     fn settled_before(&self, lease: LeaseRef, kind: VerdictKind) -> Result<(), Rejection> {
-        match self.state.verdicts.recall(lease.lease) {
+        match self.state.verdicts.recall(lease) {
             Some(first) if first == kind => Ok(()),
             Some(first) => Err(Rejection::AlreadySettled { verdict: first }),
             None => Err(self.lease_lost(lease)),

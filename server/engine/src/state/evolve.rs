@@ -3,7 +3,7 @@
 //! emitted, and time never matters here.
 
 use crate::engine::RestoreError;
-use crate::id::{LeaseNumber, NamespaceTag, QueueId, SessionId};
+use crate::id::{LeaseNumber, LeaseRef, NamespaceTag, QueueId, SessionId};
 use crate::state::State;
 use crate::state::remembered::RememberedPut;
 use crate::transition::{ClockReading, Holder, Transition, VerdictKind};
@@ -176,9 +176,9 @@ impl State {
     }
 
     /// In a trimmed journal the end of a lease may be there and its grant not.
-    pub(crate) fn remember_verdict(&mut self, lease: LeaseNumber, kind: VerdictKind) {
-        if lease >= self.next_lease {
-            self.advance_leases(LeaseNumber(lease.0 + 1));
+    pub(crate) fn remember_verdict(&mut self, lease: LeaseRef, kind: VerdictKind) {
+        if lease.lease >= self.next_lease {
+            self.advance_leases(LeaseNumber(lease.lease.0 + 1));
         }
         self.verdicts.remember(lease, kind);
     }

@@ -135,7 +135,7 @@ impl State {
     pub(super) fn complete_all(&mut self, leases: &[LeaseRef], unknown: Unknown) -> Evolved {
         for lease in leases {
             if self.complete(*lease).is_none() {
-                self.remember_verdict(lease.lease, VerdictKind::Complete);
+                self.remember_verdict(*lease, VerdictKind::Complete);
                 unknown.check(|| format!("{lease:?} was completed without a lease"))?;
             }
         }
@@ -157,7 +157,11 @@ impl State {
             return Ok(());
         };
         if let (Some(lease), Some(kind)) = (lease, verdict) {
-            self.remember_verdict(*lease, *kind);
+            let lease = LeaseRef {
+                job: *job,
+                lease: *lease,
+            };
+            self.remember_verdict(lease, *kind);
         }
         let Some(mut detached) = self.detach(*job) else {
             return unknown.check(|| format!("{job:?} ended but is not known"));
@@ -197,7 +201,11 @@ impl State {
             return Ok(());
         };
         if let (Some(lease), Some(kind)) = (lease, verdict_of(*how)) {
-            self.remember_verdict(*lease, kind);
+            let lease = LeaseRef {
+                job: *job,
+                lease: *lease,
+            };
+            self.remember_verdict(lease, kind);
         }
         let Some(mut detached) = self.detach(*job) else {
             return unknown.check(|| format!("{job:?} came back but is not known"));
@@ -224,7 +232,7 @@ impl State {
         };
         for lease in leases {
             if let Some(kind) = verdict_of(*how) {
-                self.remember_verdict(lease.lease, kind);
+                self.remember_verdict(*lease, kind);
             }
             let Some(mut detached) = self.detach(lease.job) else {
                 unknown.check(|| format!("{:?} came back but is not known", lease.job))?;

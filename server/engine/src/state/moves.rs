@@ -292,7 +292,7 @@ impl State {
         let of = self.queues.get_mut(queue)?;
         of.counts.leased -= 1;
         of.bytes -= u64::from(size);
-        self.remember_verdict(lease.lease, VerdictKind::Complete);
+        self.remember_verdict(lease, VerdictKind::Complete);
         Some(Completed {
             lease: current,
             queue,

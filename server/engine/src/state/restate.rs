@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::engine::RestoreError;
-use crate::id::{JobSeq, LeaseNumber, QueueId};
+use crate::id::{JobSeq, LeaseNumber, NumberFloor, QueueId};
 use crate::state::ended::{Ended, HowEnded};
 use crate::state::evolve::Unknown;
 use crate::state::job::{Job, Lease, More, Place};
@@ -59,6 +59,16 @@ impl State {
         Transition::CountersRestated {
             next_job: self.next_job,
             next_lease: self.next_lease,
+            next_queue: self.next_queue,
+        }
+    }
+
+    /// The counters, with the numbers of jobs and leases raised to the floor of a start.
+    pub(crate) fn raise_numbers(&self, floor: NumberFloor) -> Transition {
+        let lease = floor.raise(self.next_lease.0, self.verdicts.max());
+        Transition::CountersRestated {
+            next_job: JobSeq(floor.raise(self.next_job.0, 1)),
+            next_lease: LeaseNumber(lease),
             next_queue: self.next_queue,
         }
     }

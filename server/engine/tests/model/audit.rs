@@ -197,6 +197,7 @@ impl Runner {
                 grant.lease.0, self.model.next_lease,
                 "numbers are not reused"
             );
+            self.model.granted.push(grant.lease.0);
             self.model.next_lease += 1;
             let now = self.model.now;
             let job = self.model.jobs.get_mut(&grant.job).unwrap();

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use leaseq_engine::command::Command;
-use leaseq_engine::effect::Effect;
-use leaseq_engine::id::JobSeq;
+use leaseq_engine::effect::{Effect, Reply};
+use leaseq_engine::id::{JobSeq, NumberFloor};
+use leaseq_engine::rejection::Rejection;
 use leaseq_engine::transition::{Transition, VerdictKind};
 use leaseq_engine::{Engine, Output};
 
+use crate::expect::Expected;
+use crate::expect_leases::verdict_again;
 use crate::reference::{Reference, State, Wait, Who};
 use crate::runner::Runner;
 
@@ -20,7 +23,9 @@ impl Runner {
         let mut out = Output::default();
         let last = self.model.now;
         self.model.now = last.after(down);
-        engine.restored(last, self.model.now, &mut out);
+        let floor = NumberFloor::at(self.model.now);
+        engine.restored(last, self.model.now, Some(floor), &mut out);
+        self.model.skip_numbers(&out.transitions);
         if let Err(violation) = engine.check_invariants() {
             panic!("after a restart: {violation}");
         }
@@ -30,6 +35,47 @@ impl Runner {
         self.engine = engine;
         self.puts_dropped = 0;
         self.model.restart(down);
+    }
+
+    /// A verdict that may be forgotten may also be remembered, as it was.
+    pub fn allow_old_verdicts(
+        &self,
+        command: &Command,
+        effects: &[Effect],
+        expected: &mut Expected,
+    ) {
+        let Command::Settle(settle) = command else {
+            return;
+        };
+        let answers = effects.iter().find_map(|effect| match effect {
+            Effect::Reply {
+                reply: Ok(Reply::Settled(answers)),
+                ..
+            } => Some(answers),
+            _ => None,
+        });
+        let wanted = expected
+            .replies
+            .iter_mut()
+            .find_map(|(_, wanted)| match wanted {
+                Some(Ok(Reply::Settled(wanted))) => Some(wanted),
+                _ => None,
+            });
+        let (Some(answers), Some(wanted)) = (answers, wanted) else {
+            return;
+        };
+        for ((wanted, answer), settlement) in
+            wanted.iter_mut().zip(answers).zip(&settle.settlements)
+        {
+            let Ok(settlement) = settlement else { continue };
+            let first = self.model.verdicts_ever.get(&settlement.lease.lease.0);
+            if let (Err(Rejection::LeaseLost { .. }), Some(first)) = (&*wanted, first) {
+                let as_it_was = verdict_again(*first, &settlement.verdict);
+                if *answer == as_it_was {
+                    *wanted = as_it_was;
+                }
+            }
+        }
     }
 
     /// Drops the first part of the journal after everything in it that is still
@@ -115,6 +161,21 @@ impl Runner {
 }
 
 impl Reference {
+    /// A start raises the numbers, whatever the clock says.
+    fn skip_numbers(&mut self, first_batch: &[Transition]) {
+        let raised = first_batch.iter().find_map(|it| match it {
+            Transition::CountersRestated {
+                next_job,
+                next_lease,
+                ..
+            } => Some((next_job.0, next_lease.0)),
+            _ => None,
+        });
+        let (next_job, next_lease) = raised.expect("each start raises the numbers");
+        assert!(next_job > self.next_job && next_lease > self.next_lease);
+        (self.next_job, self.next_lease) = (next_job, next_lease);
+    }
+
     /// What a restart does to what is not durable.
     pub fn restart(&mut self, down: Duration) {
         self.stall(down);

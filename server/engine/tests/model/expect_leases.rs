@@ -86,20 +86,13 @@ impl Reference {
     }
 
     pub fn settle_one(&mut self, lease: LeaseRef, verdict: &Verdict) -> Result<(), Rejection> {
-        let kind = match verdict {
-            Verdict::Complete { .. } => VerdictKind::Complete,
-            Verdict::Fail { .. } => VerdictKind::Fail,
-            Verdict::Reject { .. } => VerdictKind::Reject,
-            Verdict::Release { .. } => VerdictKind::Release,
-        };
         if self.lease(lease).is_none() {
             return match self.recall(lease) {
-                Some(first) if first == kind => Ok(()),
-                Some(first) => Err(Rejection::AlreadySettled { verdict: first }),
+                Some(first) => verdict_again(first, verdict),
                 None => Err(self.lost(lease)),
             };
         }
-        self.remember(lease, kind);
+        self.remember(lease, kind_of(verdict));
         let job = &self.jobs[&lease.job];
         match verdict {
             Verdict::Complete { result } => self.end(lease.job, End::Completed, "", result),
@@ -152,5 +145,23 @@ impl Reference {
             }));
         }
         Ok(Reply::Extended(results))
+    }
+}
+
+fn kind_of(verdict: &Verdict) -> VerdictKind {
+    match verdict {
+        Verdict::Complete { .. } => VerdictKind::Complete,
+        Verdict::Fail { .. } => VerdictKind::Fail,
+        Verdict::Reject { .. } => VerdictKind::Reject,
+        Verdict::Release { .. } => VerdictKind::Release,
+    }
+}
+
+/// The answer to a verdict on a lease that `first` has settled.
+pub fn verdict_again(first: VerdictKind, verdict: &Verdict) -> Result<(), Rejection> {
+    if first == kind_of(verdict) {
+        Ok(())
+    } else {
+        Err(Rejection::AlreadySettled { verdict: first })
     }
 }

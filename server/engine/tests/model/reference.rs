@@ -104,6 +104,10 @@ pub struct Reference {
     pub waits: Vec<(Ticket, Wait)>,
     pub done: BTreeMap<u128, Done>,
     pub verdicts: BTreeMap<u64, VerdictKind>,
+    /// All verdicts, those included that may be forgotten.
+    pub verdicts_ever: BTreeMap<u64, VerdictKind>,
+    /// The numbers of all leases granted, rising.
+    pub granted: Vec<u64>,
     pub draining: bool,
     pub clocks: Option<ClockReading>,
     /// The answers to WaitJob that the last command has to give.
@@ -129,6 +133,8 @@ impl Reference {
             waits: Vec::new(),
             done: BTreeMap::new(),
             verdicts: BTreeMap::new(),
+            verdicts_ever: BTreeMap::new(),
+            granted: Vec::new(),
             draining: false,
             clocks: None,
             job_answers: Vec::new(),
@@ -277,13 +283,16 @@ impl Reference {
 
     pub fn remember(&mut self, lease: LeaseRef, kind: VerdictKind) {
         self.verdicts.insert(lease.lease.0, kind);
+        self.verdicts_ever.insert(lease.lease.0, kind);
     }
 
+    /// The verdict, if it must be remembered: on one of the last so many leases.
     pub fn recall(&self, lease: LeaseRef) -> Option<VerdictKind> {
-        let oldest = self
-            .next_lease
-            .saturating_sub(self.config.verdicts_max as u64);
-        let recent = lease.lease.0 >= oldest;
+        let last = self.granted.len().saturating_sub(self.config.verdicts_max);
+        let recent = self
+            .granted
+            .get(last)
+            .is_some_and(|oldest| lease.lease.0 >= *oldest);
         recent
             .then(|| self.verdicts.get(&lease.lease.0).copied())
             .flatten()
