@@ -1,9 +1,9 @@
 //! Stalls of the server and wall clocks that are set, on a machine whose clocks stand
 //! until they are moved.
 
-use leaseq_engine::command::Read;
+use leaseq_engine::command::{Read, Repeatable};
 use leaseq_engine::effect::Counts;
-use leaseq_engine::id::{RequestId, SessionId};
+use leaseq_engine::id::{JobsHash, RequestId, SessionId};
 use leaseq_engine::time::Time;
 
 use super::*;
@@ -78,7 +78,11 @@ impl Desk {
                 ticket,
                 queue: queue(),
                 jobs: vec![job],
-                request_id,
+                repeatable: request_id.map(|id| Repeatable {
+                    id,
+                    uuid: id,
+                    jobs: JobsHash([7; 16]),
+                }),
                 until: None,
             })
         };
