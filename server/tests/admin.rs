@@ -2,10 +2,14 @@
 
 mod support;
 
+use std::time::Duration;
+
 use leaseq_proto::v1::{NewJob, PutRequest};
 use leaseq_server::RunningServer;
 use leaseq_server::config::Config;
 use support::{Connection, KEY, config_with_key, page, start};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tonic::Code;
 
 const PUT: &str = "/leaseq.v1.QueueService/Put";
@@ -182,4 +186,57 @@ async fn a_key_with_patterns_sees_its_own_queues_and_failed_keys_are_counted() {
         let line = format!("leaseq_auth_failures_total{{reason=\"{reason}\"}} 2");
         assert!(text.contains(&line), "{line} in {text}");
     }
+}
+
+/// Connections that send many requests and read no answer.
+async fn unread(addr: std::net::SocketAddr, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
+    let mut floods = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        floods.push(tokio::spawn(async move {
+            let request = format!("GET /healthz HTTP/1.1\r\nhost: {addr}\r\n\r\n");
+            while stream.write_all(request.as_bytes()).await.is_ok() {}
+            std::future::pending::<()>().await;
+        }));
+    }
+    floods
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_do_not_close_the_admin_port() {
+    let server = start_with(|config| {
+        config.limits.admin_connections_max = 2;
+        config.limits.admin_timeout = Duration::from_secs(600);
+    })
+    .await;
+    let admin = server.admin_addr().unwrap();
+    let _floods = unread(admin, 2).await;
+    // A probe that finds no place is refused until the oldest of them has had its second.
+    while probe(admin).await != Some(200) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_to_the_admin_port_has_a_deadline() {
+    let server = start_with(|config| {
+        config.limits.admin_timeout = Duration::from_millis(50);
+        config.limits.handshake_timeout = Duration::from_secs(60);
+    })
+    .await;
+    let mut silent = TcpStream::connect(server.admin_addr().unwrap())
+        .await
+        .unwrap();
+    let mut nothing = Vec::new();
+    assert_eq!(silent.read_to_end(&mut nothing).await.unwrap(), 0);
+}
+
+/// The status of `/healthz`; `None`: the connection was refused.
+async fn probe(addr: std::net::SocketAddr) -> Option<u16> {
+    let mut stream = TcpStream::connect(addr).await.ok()?;
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {addr}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.ok()?;
+    text.split(' ').nth(1)?.parse().ok()
 }

@@ -145,7 +145,16 @@ async fn one_address_does_not_take_all_places() {
     let server = start(with(|config| config.limits.connections_per_address_max = 1)).await;
     let first = Connection::open(server.grpc_addr()).await;
     assert_eq!(first.code(INFO, WITH_KEY).await, Code::Ok);
-    Wire::silent(server.grpc_addr()).await.closed().await;
+    // The client that is refused is told which limit it was.
+    let mut refused = Wire::open(server.grpc_addr()).await;
+    let goodbye = refused.next_of(wire::GOAWAY).await.unwrap();
+    assert_eq!(goodbye.error_code(), wire::ENHANCE_YOUR_CALM);
+    let reason = String::from_utf8_lossy(&goodbye.payload[8..]).into_owned();
+    assert_eq!(
+        reason,
+        "LIMIT_REACHED: limits.connections_per_address of this server is 1"
+    );
+    refused.closed().await;
     assert_eq!(
         figure(
             &server,

@@ -1,6 +1,8 @@
-//! Serves HTTP/1 with a bound on connections and a deadline for heads.
+//! Serves HTTP/1: one request for each connection, with a bound on connections and on how long
+//! each may last. When the places are full, the oldest connection of the address that has most
+//! makes room, so that clients that do not read cannot keep the probes out.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -9,88 +11,94 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::Peer;
+use crate::listener::{AcceptErrors, Admission, Refusals};
+use crate::telemetry::GrpcMetrics;
 use crate::tls::TlsState;
 
-/// After the operating system gave no connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-pub(super) struct Bounds {
-    pub(super) connections_max: usize,
+/// The admin port, ready to be served.
+#[derive(Clone)]
+pub(super) struct AdminListener {
+    pub(super) admission: Admission,
+    pub(super) refusals: Refusals,
+    pub(super) metrics: GrpcMetrics,
+    pub(super) tls: Option<TlsState>,
     pub(super) handshake_timeout: Duration,
+    pub(super) timeout: Duration,
+    pub(super) router: Router,
 }
 
-pub(super) async fn run(
-    socket: TcpListener,
-    tls: Option<TlsState>,
-    bounds: Bounds,
-    router: Router,
-    end: CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(bounds.connections_max));
-    loop {
-        // Waits for a place before it accepts: a scraper is patient, and the page is small.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let accepted = tokio::select! {
-            () = end.cancelled() => return,
-            accepted = socket.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let router = router.clone().layer(Extension(Peer(peer)));
-                let (tls, end) = (tls.clone(), end.clone());
-                let deadline = bounds.handshake_timeout;
-                tokio::spawn(async move {
-                    let _place = place;
-                    tokio::select! {
-                        () = end.cancelled() => {}
-                        () = handshake_and_serve(stream, tls, router, deadline) => {}
-                    }
-                    debug!(%peer, "admin connection ended");
-                });
-            }
-            Err(error) => {
-                warn!(%error, "the admin port cannot accept for now");
-                sleep(ACCEPT_PAUSE).await;
+impl AdminListener {
+    /// Serves until `end`.
+    pub(super) async fn run(self, socket: TcpListener, end: CancellationToken) {
+        let errors = AcceptErrors::new("admin");
+        loop {
+            let accepted = tokio::select! {
+                () = end.cancelled() => return,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.begin(stream, peer, &end),
+                Err(error) => tokio::select! {
+                    () = errors.wait(&error, self.metrics.admin_accept_errors()) => {}
+                    () = end.cancelled() => return,
+                },
             }
         }
     }
-}
 
-async fn handshake_and_serve(
-    stream: TcpStream,
-    tls: Option<TlsState>,
-    router: Router,
-    deadline: Duration,
-) {
-    match tls {
-        Some(tls) => match timeout(deadline, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => serve(stream, router, deadline).await,
-            Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
-            Err(_) => debug!("TLS handshake took too long"),
-        },
-        None => serve(stream, router, deadline).await,
+    fn begin(&self, stream: TcpStream, peer: SocketAddr, end: &CancellationToken) {
+        let place = match self.admission.admit(peer.ip(), usize::MAX) {
+            Ok(place) => place,
+            Err(bound) => {
+                self.refusals.count(bound, peer);
+                return;
+            }
+        };
+        let mut listener = self.clone();
+        listener.router = listener.router.layer(Extension(Peer(peer)));
+        let end = end.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = end.cancelled() => {}
+                () = place.evicted() => debug!(%peer, "the place is needed for another"),
+                // Also ends a client that does not read its answer.
+                _ = timeout(listener.timeout, listener.handshake_and_serve(stream)) => {}
+            }
+            debug!(%peer, "admin connection ended");
+        });
     }
-}
 
-async fn serve<T>(stream: T, router: Router, deadline: Duration)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // Also between two requests of a kept connection: a scraper comes back on a new one.
-        .header_read_timeout(deadline)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .await;
-    if let Err(error) = served {
-        debug!(%error, "admin connection broken");
+    async fn handshake_and_serve(&self, stream: TcpStream) {
+        match &self.tls {
+            Some(tls) => match timeout(self.handshake_timeout, tls.acceptor().accept(stream)).await
+            {
+                Ok(Ok(stream)) => self.serve(stream).await,
+                Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+                Err(_) => debug!("TLS handshake took too long"),
+            },
+            None => self.serve(stream).await,
+        }
+    }
+
+    async fn serve<T>(&self, stream: T)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = TowerToHyperService::new(self.router.clone());
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.handshake_timeout)
+            // A second request on the same connection could stand behind the first for ever.
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served {
+            debug!(%error, "admin connection broken");
+        }
     }
 }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 use crate::auth::Keyring;
 use crate::config::Config;
-use crate::listener::Closing;
+use crate::listener::{Admission, Closing, Refusals};
 use crate::serve::Parts;
 use crate::shard::ShardHandle;
 use crate::telemetry::GrpcMetrics;
@@ -30,6 +30,7 @@ use crate::tls::TlsState;
 pub(crate) struct Admin {
     state: Arc<State>,
     closing: Closing,
+    connections_max: usize,
 }
 
 /// The address at the other end, in the extensions of each request.
@@ -47,8 +48,10 @@ struct State {
 }
 
 impl Admin {
-    pub(crate) fn new(parts: &Parts, addr: SocketAddr) -> Self {
+    /// `connections_max` is what the limit of open files leaves of the configured number.
+    pub(crate) fn new(parts: &Parts, addr: SocketAddr, connections_max: usize) -> Self {
         Self {
+            connections_max,
             state: Arc::new(State {
                 config: Arc::clone(&parts.config),
                 keyring: parts.keyring.clone(),
@@ -64,12 +67,16 @@ impl Admin {
     /// Serves until the server has ended.
     pub(crate) async fn run(self, socket: TcpListener, tls: Option<TlsState>) {
         let limits = &self.state.config.limits;
-        let bounds = listener::Bounds {
-            connections_max: limits.admin_connections_max,
+        let listener = listener::AdminListener {
+            admission: Admission::admin(self.connections_max),
+            refusals: Refusals::new(self.state.metrics.clone()),
+            metrics: self.state.metrics.clone(),
+            tls,
             handshake_timeout: limits.handshake_timeout,
+            timeout: limits.admin_timeout,
+            router: router(Arc::clone(&self.state)),
         };
-        let router = router(Arc::clone(&self.state));
-        listener::run(socket, tls, bounds, router, self.closing.abort).await;
+        listener.run(socket, self.closing.abort).await;
     }
 }
 

@@ -295,12 +295,20 @@ section! {
         connections_max: usize = "limits.connections", "10000", count(1, 1_000_000);
         /// How many of them from one address (IPv6: one /64 network).
         connections_per_address_max: usize =
-            "limits.connections_per_address", "512", count(1, 1_000_000);
-        /// How many of them that have not shown a key yet.
+            "limits.connections_per_address", "2048", count(1, 1_000_000);
+        /// How many connections that have not shown a key yet there may be. A newcomer ends the
+        /// oldest one of the address that has most.
         unauthenticated_connections_max: usize =
-            "limits.unauthenticated_connections", "256", count(1, 1_000_000);
-        /// How many connections to the admin port there may be.
+            "limits.unauthenticated_connections", "512", count(1, 1_000_000);
+        /// How many of them from one address. A newcomer ends the oldest one if that is at least
+        /// a second old.
+        unauthenticated_connections_per_address_max: usize =
+            "limits.unauthenticated_connections_per_address", "128", count(1, 1_000_000);
+        /// How many connections to the admin port there may be. A newcomer ends the oldest one of
+        /// the address that has most.
         admin_connections_max: usize = "limits.admin_connections", "64", count(1, 10_000);
+        /// How long a connection to the admin port may last. It serves one request.
+        admin_timeout: Duration = "limits.admin_timeout", "10s", millis(50, 10 * MINUTE);
         /// How long the TLS handshake and the first bytes of HTTP/2 may take.
         handshake_timeout: Duration = "limits.handshake_timeout", "5s", millis(50, MINUTE);
         /// How long a connection may go without a first call that is let in.

@@ -136,12 +136,17 @@ where
         end = first_call_missing(&standing, first_call_due) => Some(end),
     };
     connection.as_mut().graceful_shutdown();
+    let goaway_time = match end {
+        // The place is needed now. One attempt to write is enough for GOAWAY.
+        Some(ConnectionEnd::Evicted) => Duration::ZERO,
+        _ => GOAWAY_TIME,
+    };
     let Some(end) = end else {
         // Draining: as long as its calls take; `abort` ends that.
         return connection.await.map_err(|error| ended_by(&error));
     };
     // GOAWAY lets an honest client that was only idle come back without an error.
-    let _ = timeout(GOAWAY_TIME, connection).await;
+    let _ = timeout(goaway_time, connection).await;
     Err(end)
 }
 

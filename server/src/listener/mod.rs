@@ -8,16 +8,22 @@
 //! have deadlines and a bound of their own, so that whoever has no key can keep
 //! nobody out who has one.
 
+mod accept;
 mod admission;
 mod connection;
+mod open_files;
 mod prefixed;
+mod refusals;
 mod standing;
+mod strangers;
 
+pub(crate) use accept::AcceptErrors;
 pub(crate) use admission::Admission;
+pub(crate) use open_files::OpenFiles;
+pub(crate) use refusals::Refusals;
 pub(crate) use standing::Standing;
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,16 +37,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::Service;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::config::{Http2, Limits};
 use crate::protocol::DECODED_METADATA_FACTOR;
 use crate::telemetry::GrpcMetrics;
 use crate::tls::TlsState;
-
-/// After the operating system gave no connection (out of descriptors, mostly), it
-/// is not asked again for this long.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The largest frame a client may send. With the 16 KiB that are usual, a Put of 100 small jobs
 /// takes two; one of more than this is held in memory before a call sees any of it.
@@ -106,6 +108,8 @@ pub(crate) struct Closing {
 pub(crate) struct Listener {
     socket: TcpListener,
     admission: Admission,
+    refusals: Refusals,
+    files: OpenFiles,
     options: Arc<Options>,
     metrics: GrpcMetrics,
 }
@@ -114,12 +118,15 @@ impl Listener {
     pub(crate) fn new(
         socket: TcpListener,
         admission: Admission,
+        files: OpenFiles,
         options: Options,
         metrics: GrpcMetrics,
     ) -> Self {
         Self {
             socket,
             admission,
+            refusals: Refusals::new(metrics.clone()),
+            files,
             options: Arc::new(options),
             metrics,
         }
@@ -135,6 +142,7 @@ impl Listener {
         S::Future: Send + 'static,
     {
         let connections = TaskTracker::new();
+        let errors = AcceptErrors::new("gRPC");
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -145,7 +153,10 @@ impl Listener {
                 Ok((stream, peer)) => {
                     self.begin(stream, peer, stack.clone(), &closing, &connections);
                 }
-                Err(error) => self.accept_failed(&error, &closing).await,
+                Err(error) => tokio::select! {
+                    () = errors.wait(&error, self.metrics.accept_errors()) => {}
+                    () = closing.drain.cancelled() => {}
+                },
             }
         }
         // New connections are refused from here on, by the operating system.
@@ -168,11 +179,12 @@ impl Listener {
             + 'static,
         S::Future: Send + 'static,
     {
-        let place = match self.admission.admit(peer.ip()) {
+        let files_left = self.files.for_connections();
+        let place = match self.admission.admit(peer.ip(), files_left) {
             Ok(place) => place,
-            Err(limit) => {
-                self.metrics.connection_refused(limit);
-                debug!(%peer, limit = limit.key(), "connection refused: a limit is reached");
+            Err(bound) => {
+                self.refusals.count(bound, peer);
+                self.refusals.tell(stream, bound, self.options.tls.clone());
                 return;
             }
         };
@@ -188,24 +200,5 @@ impl Listener {
         connections.spawn(connection::run(
             stream, standing, stack, options, metrics, closing,
         ));
-    }
-
-    /// An error of one connection is no reason to stop accepting others.
-    async fn accept_failed(&self, error: &io::Error, closing: &Closing) {
-        self.metrics.accept_failed();
-        let of_the_peer = matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionRefused
-        );
-        if of_the_peer {
-            return;
-        }
-        warn!(%error, "no connection can be accepted for now");
-        tokio::select! {
-            () = tokio::time::sleep(ACCEPT_PAUSE) => {}
-            () = closing.drain.cancelled() => {}
-        }
     }
 }

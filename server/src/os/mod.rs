@@ -9,9 +9,9 @@ mod unix;
 pub(crate) use running::{boot_id, running_time};
 
 #[cfg(not(unix))]
-pub(crate) use other::{Signals, readable_by_others};
+pub(crate) use other::{Signals, raise_open_files, readable_by_others};
 #[cfg(unix)]
-pub(crate) use unix::{Signals, readable_by_others};
+pub(crate) use unix::{Signals, raise_open_files, readable_by_others};
 
 /// What someone outside asks of the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

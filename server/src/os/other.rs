@@ -27,3 +27,8 @@ impl Signals {
 pub(crate) fn readable_by_others(_: &Path) -> bool {
     false
 }
+
+/// There is no such limit, or none that can be asked for.
+pub(crate) fn raise_open_files() -> Option<u64> {
+    None
+}

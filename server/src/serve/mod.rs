@@ -18,6 +18,7 @@ pub(crate) use stack::sync_name;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use leaseq_store::Store;
@@ -27,8 +28,9 @@ use tracing::{info, warn};
 
 use crate::admin::Admin;
 use crate::auth::{KeySource, Keyring};
-use crate::config::Config;
-use crate::listener::{Admission, Closing, Listener, Options};
+use crate::config::{Config, Limits};
+use crate::listener::{Admission, Closing, Listener, OpenFiles, Options};
+use crate::os;
 use crate::reload::{Reloader, WatchedKeys, WatchedTls};
 use crate::shard::{self, Clock, ShardHandle};
 use crate::telemetry::{GrpcMetrics, report_suppressed};
@@ -116,11 +118,13 @@ impl Server {
             started: Instant::now(),
             closing: Closing::default(),
         };
+        let files = open_files(&parts);
         let mut tasks = vec![tokio::spawn(report_suppressed())];
         let stack = stack::build(&parts)?;
         let listener = Listener::new(
             grpc_socket,
-            Admission::new(&parts.config.limits, parts.metrics.clone()),
+            Admission::grpc(&parts.config.limits, parts.metrics.clone()),
+            files.clone(),
             Options::new(
                 &parts.config.limits,
                 &parts.config.http2,
@@ -131,7 +135,7 @@ impl Server {
         let connections = tokio::spawn(listener.run(stack, parts.closing.clone()));
         let admin_addr = admin_socket.as_ref().map(|(_, addr)| *addr);
         if let Some((socket, addr)) = admin_socket {
-            let admin = Admin::new(&parts, addr);
+            let admin = Admin::new(&parts, addr, files.for_admin());
             tasks.push(tokio::spawn(admin.run(socket, tls.state(Protocol::Admin))));
         }
         let reload = Arc::new(Notify::new());
@@ -139,6 +143,7 @@ impl Server {
         tasks.push(tokio::spawn(reloader.run()));
 
         announce(&parts, grpc_addr, admin_addr);
+        warn_of_open_files(&parts.config.limits, &files);
         Ok(RunningServer::new(
             parts,
             grpc_addr,
@@ -228,6 +233,29 @@ async fn bind(
     // With port 0 the system has chosen one.
     let addr = socket.local_addr().map_err(refused)?;
     Ok((socket, addr))
+}
+
+/// Raises the limit of open files; connections get what the store leaves of it.
+fn open_files(parts: &Parts) -> OpenFiles {
+    let shard = parts.shard.clone();
+    let segments = move || {
+        let segments = shard.metrics().segments.load(Ordering::Relaxed);
+        usize::try_from(segments).unwrap_or(usize::MAX)
+    };
+    let admin_max = parts.config.limits.admin_connections_max;
+    OpenFiles::new(os::raise_open_files(), admin_max, segments)
+}
+
+fn warn_of_open_files(limits: &Limits, files: &OpenFiles) {
+    let (configured, left) = (limits.connections_max, files.for_connections());
+    if left < configured {
+        warn!(
+            open_files = files.max(),
+            "limits.connections" = configured,
+            "there is room for {left} connections only: the journal needs files, too. Raise the \
+             limit of open files (ulimit -n, LimitNOFILE), or lower limits.connections"
+        );
+    }
 }
 
 fn announce(parts: &Parts, grpc_addr: SocketAddr, admin_addr: Option<SocketAddr>) {

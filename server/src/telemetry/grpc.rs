@@ -26,7 +26,7 @@ macro_rules! counted {
         }
 
         impl $name {
-            pub(super) const ALL: &[Self] = &[$(Self::$variant),*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
             pub(crate) fn $text(self) -> &'static str {
                 match self {
@@ -57,7 +57,13 @@ counted! {
         /// Those from one address.
         PerAddress = "limits.connections_per_address",
         /// Those that have shown no key.
-        Unauthenticated = "limits.unauthenticated_connections",
+        Strangers = "limits.unauthenticated_connections",
+        /// Those from one address that have shown no key.
+        StrangersPerAddress = "limits.unauthenticated_connections_per_address",
+        /// Those to the admin port.
+        Admin = "limits.admin_connections",
+        /// Those that the limit of open files leaves room for.
+        OpenFiles = "nofile",
     }
 }
 
@@ -98,6 +104,7 @@ struct Inner {
     refused: [AtomicU64; ConnectionLimit::ALL.len()],
     ended: [AtomicU64; ConnectionEnd::ALL.len()],
     accept_errors: AtomicU64,
+    admin_accept_errors: AtomicU64,
     connections: AtomicU64,
     strangers: AtomicU64,
     open_calls: AtomicU64,
@@ -146,6 +153,7 @@ impl GrpcMetrics {
             refused: Default::default(),
             ended: Default::default(),
             accept_errors: AtomicU64::default(),
+            admin_accept_errors: AtomicU64::default(),
             connections: AtomicU64::default(),
             strangers: AtomicU64::default(),
             open_calls: AtomicU64::default(),
@@ -181,8 +189,14 @@ impl GrpcMetrics {
         add(&self.0.ended, why as usize);
     }
 
-    pub(crate) fn accept_failed(&self) {
-        self.0.accept_errors.fetch_add(1, Ordering::Relaxed);
+    /// How often the operating system gave no connection to the gRPC port.
+    pub(crate) fn accept_errors(&self) -> &AtomicU64 {
+        &self.0.accept_errors
+    }
+
+    /// The same of the admin port.
+    pub(crate) fn admin_accept_errors(&self) -> &AtomicU64 {
+        &self.0.admin_accept_errors
     }
 
     pub(super) fn panicked(&self) {
@@ -226,6 +240,7 @@ impl GrpcMetrics {
             refused: all(&self.0.refused),
             ended: all(&self.0.ended),
             accept_errors: self.0.accept_errors.load(Ordering::Relaxed),
+            admin_accept_errors: self.0.admin_accept_errors.load(Ordering::Relaxed),
             connections: self.0.connections.load(Ordering::Relaxed),
             strangers: self.0.strangers.load(Ordering::Relaxed),
             open_calls: self.open_calls(),
@@ -241,6 +256,7 @@ pub(super) struct View {
     pub(super) refused: Vec<u64>,
     pub(super) ended: Vec<u64>,
     pub(super) accept_errors: u64,
+    pub(super) admin_accept_errors: u64,
     pub(super) connections: u64,
     pub(super) strangers: u64,
     pub(super) open_calls: u64,

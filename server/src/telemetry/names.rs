@@ -16,6 +16,7 @@ pub(super) const GRPC_CONNECTIONS_FULL: &str = "leaseq_grpc_connections_at_call_
 pub(super) const GRPC_STRANGERS: &str = "leaseq_grpc_unauthenticated_connections";
 pub(super) const GRPC_CONNECTIONS_ENDED: &str = "leaseq_grpc_connections_closed";
 pub(super) const GRPC_ACCEPT_ERRORS: &str = "leaseq_grpc_accept_errors";
+pub(super) const ADMIN_ACCEPT_ERRORS: &str = "leaseq_admin_accept_errors";
 pub(super) const AUTH_FAILURES: &str = "leaseq_auth_failures";
 pub(super) const LIMIT_REFUSALS: &str = "leaseq_limit_refusals";
 pub(super) const LIMIT: &str = "leaseq_limit";

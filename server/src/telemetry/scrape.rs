@@ -166,6 +166,8 @@ impl Collected {
         })?;
         let help = "Times the operating system gave no connection";
         sheet.counter(names::GRPC_ACCEPT_ERRORS, help, view.accept_errors)?;
+        let help = "The same of the admin port";
+        sheet.counter(names::ADMIN_ACCEPT_ERRORS, help, view.admin_accept_errors)?;
         sheet.family(
             names::AUTH_FAILURES,
             "Calls that were not let in",
