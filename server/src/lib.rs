@@ -4,6 +4,8 @@ mod admin;
 mod api;
 mod auth;
 pub mod config;
+mod credit;
+mod deadline;
 mod dispatch;
 mod listener;
 mod os;

@@ -266,7 +266,11 @@ async fn give_up_gets(wire: &mut Wire, bursts: u32, streams: u32, at_once: bool)
 
 #[tokio::test]
 async fn honest_clients_may_give_up_any_number_of_gets() {
-    let server = start(config_with_key()).await;
+    // The test is faster than any honest client.
+    let server = start(with(|config| {
+        config.limits.abandoned_calls_max = 1_000_000;
+    }))
+    .await;
     // More in all than any limit that is counted over the life of a connection.
     let limits = Config::default().limits;
     let bursts = u32::try_from(limits.local_error_resets_max).unwrap() / 256 + 1;
@@ -309,4 +313,42 @@ async fn a_flood_of_resets_ends_the_connection() {
     while figure(&server, name).await != 1 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_flood_of_calls_that_are_given_up_ends_the_connection_before_they_are_served() {
+    let server = start(with(|config| {
+        config.limits.abandoned_calls_max = 100;
+        config.limits.streams_per_connection_max = 100;
+        // The bound of h2, which holds only for what one read brings.
+        config.limits.pending_accept_resets_max = 100_000;
+    }))
+    .await;
+    // As many as are open at once may be given up at once.
+    let mut honest = Wire::open(server.grpc_addr()).await;
+    assert_eq!(give_up_gets(&mut honest, 1, 100, true).await, None);
+
+    let flood = 20_000;
+    let mut wire = Wire::open(server.grpc_addr()).await;
+    let (mut gets, head) = (Vec::new(), wire::call_head(GET, WITH_KEY));
+    for id in (0..flood).map(|n| 2 * n + 1) {
+        gets.extend(wire::frame(
+            wire::HEADERS,
+            wire::END_HEADERS | wire::END_STREAM,
+            id,
+            &head,
+        ));
+        let cancel = wire::CANCEL.to_be_bytes();
+        gets.extend(wire::frame(wire::RST_STREAM, 0, id, &cancel));
+    }
+    wire.send(&gets).await;
+    wire.closed().await;
+    let ended = r#"leaseq_grpc_connections_closed_total{reason="too_many_resets"}"#;
+    while figure(&server, ended).await != 1 {
+        tokio::task::yield_now().await;
+    }
+    // The limits, and what was read before they were reached.
+    let begun = "grpc_server_started_total{grpc_service=\"leaseq.v1.QueueService\",\
+                 grpc_method=\"Get\"";
+    assert!(figure(&server, begun).await < u64::from(flood) / 4);
 }

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 
 use crate::auth::Keyring;
 use crate::config::Config;
+use crate::credit::Credits;
 use crate::listener::{Admission, Closing, Refusals};
 use crate::serve::Parts;
 use crate::shard::ShardHandle;
@@ -42,6 +43,7 @@ struct State {
     config: Arc<Config>,
     keyring: Keyring,
     metrics: GrpcMetrics,
+    credits: Credits,
     shard: ShardHandle,
     started: Instant,
     loopback: bool,
@@ -56,6 +58,7 @@ impl Admin {
                 config: Arc::clone(&parts.config),
                 keyring: parts.keyring.clone(),
                 metrics: parts.metrics.clone(),
+                credits: parts.credits.clone(),
                 shard: parts.shard.clone(),
                 started: parts.started,
                 loopback: addr.ip().to_canonical().is_loopback(),
@@ -120,6 +123,7 @@ mod tests {
             config: Arc::default(),
             keyring: Keyring::new(&Key::many(KEYS, 10).unwrap().0),
             metrics: GrpcMetrics::new(),
+            credits: Credits::new(&Config::default().limits),
             shard,
             started: Instant::now(),
             loopback: false,

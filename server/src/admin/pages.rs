@@ -13,6 +13,7 @@ use leaseq_engine::effect::{QueueView, Reply};
 use leaseq_engine::id::Scope;
 
 use super::State;
+use crate::api::convert::wide;
 use crate::auth::Identity;
 use crate::serve::sync_name;
 use crate::shard::Condition;
@@ -54,6 +55,7 @@ pub(super) async fn metrics(
         now: state.shard.now(),
         shard: state.shard.clone(),
         grpc: state.metrics.clone(),
+        unread_bytes: wide(state.credits.used()),
         queues,
         queues_max: config.metrics.queues_max,
         request_id_window: config.limits.request_id_window,

@@ -11,6 +11,8 @@ use super::convert::text::{id_text, job_id, queue_name};
 use super::convert::time::duration;
 use super::fault::{Fault, Invalid};
 use crate::auth::Identity;
+use crate::credit::Credit;
+use crate::listener::Standing;
 use crate::shard::Refusal;
 use crate::telemetry::Audited;
 
@@ -27,6 +29,8 @@ pub(crate) struct Caller {
     deadline_in: Option<Duration>,
     /// Takes the names in the call, if it is audited.
     audited: Option<Audited>,
+    /// The credit for answers on the caller's connection.
+    pub(crate) credit: Option<Credit>,
 }
 
 impl Caller {
@@ -40,6 +44,7 @@ impl Caller {
             identity: identity.ok_or(Fault::Bug("a call without an identity"))?,
             deadline_in: grpc_timeout(request.metadata()),
             audited: request.extensions().get::<Audited>().cloned(),
+            credit: request.extensions().get::<Standing>().map(Standing::credit),
         })
     }
 
@@ -153,6 +158,7 @@ mod tests {
             identity: Identity::new("key", &[Role::Admin], Scope::All),
             deadline_in: grpc_timeout(&metadata),
             audited: None,
+            credit: None,
         }
     }
 

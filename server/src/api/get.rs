@@ -18,7 +18,7 @@ use super::convert::{count, wide};
 use super::fault::{Fault, Invalid};
 use super::token::Tokens;
 use crate::config::Limits;
-use crate::dispatch::Handover;
+use crate::dispatch::{Handover, TakenBack};
 
 /// The most bytes of a leased job beside its content: that is an outcome with an error of 4 KiB.
 const JOB_BYTES_MAX: usize = 5 << 10;
@@ -91,6 +91,9 @@ impl Api {
             jobs: encoded_jobs(tokens, grants.into_iter(), &contents, offset),
         });
         response.extensions_mut().insert(handover);
+        if !auto_complete {
+            response.extensions_mut().insert(TakenBack);
+        }
         response
     }
 

@@ -36,7 +36,12 @@ impl Api {
             identity: caller.identity,
             limits: self.limits.clone(),
         };
-        Ok(dispatch::carry(&self.shard, speech, requests))
+        Ok(dispatch::carry(
+            &self.shard,
+            speech,
+            requests,
+            caller.credit,
+        ))
     }
 }
 

@@ -34,7 +34,7 @@ use leaseq_proto::v1::queue_service_server::QueueServiceServer;
 use tonic::codec::CompressionEncoding;
 
 use crate::config::Limits;
-use crate::dispatch::Edge;
+use crate::dispatch::{Edge, Metering};
 use crate::shard::ShardHandle;
 use fault::Fault;
 
@@ -66,25 +66,25 @@ impl Api {
     }
 
     /// What masters and workers call.
-    pub(crate) fn queue_service(&self) -> Edge<QueueServiceServer<Self>> {
+    pub(crate) fn queue_service(&self) -> Metering<Edge<QueueServiceServer<Self>>> {
         let request_bytes_max = self.limits.request_bytes_max;
         let service = QueueServiceServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(request_bytes_max)
             .max_encoding_message_size(usize::MAX); // deliveries are cut by dispatch
-        Edge::new(service, request_bytes_max, &STREAMS)
+        Metering(Edge::new(service, request_bytes_max, &STREAMS))
     }
 
     /// What operators call.
-    pub(crate) fn admin_service(&self) -> Edge<AdminServiceServer<Self>> {
+    pub(crate) fn admin_service(&self) -> Metering<Edge<AdminServiceServer<Self>>> {
         let request_bytes_max = self.limits.request_bytes_max;
         let service = AdminServiceServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(request_bytes_max)
             .max_encoding_message_size(usize::MAX); // pages are cut by their handlers
-        Edge::new(service, request_bytes_max, &STREAMS)
+        Metering(Edge::new(service, request_bytes_max, &STREAMS))
     }
 
     /// Asks the shard for something whose answer has no content.

@@ -14,6 +14,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::convert::text::cut;
 use super::fault::{Fault, Invalid, Problem};
+use crate::credit::NoCredit;
 use crate::shard::Refusal;
 use crate::telemetry::limit_refused;
 
@@ -136,6 +137,11 @@ impl From<&Fault> for ItemStatus {
     fn from(fault: &Fault) -> Self {
         explain(fault).into_item()
     }
+}
+
+/// The status of a call that finds a limit reached.
+pub(crate) fn limit_reached(NoCredit { limit, max }: NoCredit) -> Status {
+    explain_limit(limit, u64::try_from(max).unwrap_or(u64::MAX)).into_status()
 }
 
 /// The status of an entry that a rule said no to.

@@ -14,8 +14,9 @@ use tower::{Layer, Service};
 use super::answer;
 use super::identity::{Access, Identity};
 use super::keyring::Keyring;
+use crate::api::status::limit_reached;
 use crate::config::Reflection;
-use crate::listener::Standing;
+use crate::listener::{OpenCall, Standing};
 use crate::telemetry::{AuthFailure, GrpcMetrics};
 
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -33,6 +34,7 @@ pub(crate) struct AuthLayer {
     keyring: Keyring,
     gate: Gate,
     reflection: Reflection,
+    open_calls_max: usize,
     metrics: GrpcMetrics,
 }
 
@@ -43,25 +45,30 @@ impl AuthLayer {
         keyring: Keyring,
         gate: Gate,
         reflection: Reflection,
+        open_calls_max: usize,
         metrics: GrpcMetrics,
     ) -> Self {
         Self {
             keyring,
             gate,
             reflection,
+            open_calls_max,
             metrics,
         }
     }
 
-    /// Who calls (nobody: an open method), or the answer. Reads the head only.
-    fn admit<B>(&self, request: &Request<B>) -> Result<Option<Identity>, Refused> {
+    /// The caller, or the answer. Reads the head only.
+    fn admit<B>(&self, request: &Request<B>) -> Result<Admitted, Refused> {
         let path = request.uri().path();
         let standing = request.extensions().get::<Standing>();
         let reflection = REFLECTION.iter().any(|service| path.starts_with(service));
         let open = path.starts_with(HEALTH) || (reflection && self.reflection == Reflection::Open);
         if open {
-            standing.inspect(|standing| standing.admit());
-            return Ok(None);
+            let open_call = standing.map(|standing| standing.open_call(self.open_calls_max));
+            return match open_call.transpose() {
+                Ok(open_call) => Ok(Admitted::Open(open_call)),
+                Err(limit) => Err(limit_reached(limit).into()),
+            };
         }
         let identity = self.identify(request.headers())?;
         standing.inspect(|standing| standing.authenticate());
@@ -70,7 +77,7 @@ impl AuthLayer {
             _ => (self.gate)(path, &identity),
         };
         let status = match access {
-            Access::Allowed => return Ok(Some(identity)),
+            Access::Allowed => return Ok(Admitted::Known(identity)),
             Access::RoleMissing(roles) => {
                 self.metrics.auth_failed(AuthFailure::RoleMissing);
                 answer::role_missing(identity.key_name(), roles)
@@ -96,6 +103,14 @@ impl AuthLayer {
             answer::key_rejected().into()
         })
     }
+}
+
+/// A call that is let in.
+enum Admitted {
+    /// It needs no key. The place it takes among such calls; `None`: outside of a connection.
+    Open(Option<OpenCall>),
+    /// With the key of this caller.
+    Known(Identity),
 }
 
 struct Refused {
@@ -157,19 +172,24 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.auth.admit(&request) {
-            Ok(identity) => {
-                // Without one (health), the handlers do not ask for one.
-                if let Some(identity) = identity.clone() {
-                    request.extensions_mut().insert(identity);
-                }
+            Ok(Admitted::Known(identity)) => {
+                request.extensions_mut().insert(identity.clone());
                 AuthFuture {
                     state: State::Admitted(self.inner.call(request)),
-                    identity,
+                    identity: Some(identity),
+                    open_call: None,
                 }
             }
+            // The handlers of open methods do not ask for an identity.
+            Ok(Admitted::Open(open_call)) => AuthFuture {
+                state: State::Admitted(self.inner.call(request)),
+                identity: None,
+                open_call,
+            },
             Err(refused) => AuthFuture {
                 state: State::Refused(Some(refused.status.into_http())),
                 identity: refused.identity,
+                open_call: None,
             },
         }
     }
@@ -179,6 +199,7 @@ where
 pub(crate) struct AuthFuture<F> {
     state: State<F>,
     identity: Option<Identity>,
+    open_call: Option<OpenCall>,
 }
 
 enum State<F> {
@@ -197,13 +218,16 @@ where
             State::Admitted(future) => std::task::ready!(Pin::new(future).poll(cx)),
             State::Refused(response) => Ok(response.take().unwrap_or_default()),
         };
-        let identity = self.identity.take();
+        let (identity, open_call) = (self.identity.take(), self.open_call.take());
         Poll::Ready(response.map(|mut response| {
             // For the log line of the call, which is written further out.
             if let Some(identity) = identity {
                 response.extensions_mut().insert(identity);
             }
-            response
+            match open_call {
+                Some(open_call) => response.map(|body| open_call.with(body)),
+                None => response,
+            }
         }))
     }
 }

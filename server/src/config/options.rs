@@ -311,9 +311,24 @@ section! {
         admin_timeout: Duration = "limits.admin_timeout", "10s", millis(50, 10 * MINUTE);
         /// How long the TLS handshake and the first bytes of HTTP/2 may take.
         handshake_timeout: Duration = "limits.handshake_timeout", "5s", millis(50, MINUTE);
-        /// How long a connection may go without a first call that is let in.
+        /// How long a connection may go without a first call that is let in, and how long the
+        /// request of a call that needs no key may take to arrive.
         first_request_timeout: Duration =
             "limits.first_request_timeout", "10s", millis(50, 10 * MINUTE);
+        /// How long the request of a single call with a key may take to arrive.
+        request_timeout: Duration = "limits.request_timeout", "1m", millis(50, 10 * MINUTE);
+        /// How many calls that need no key may be open on a connection without one.
+        unauthenticated_calls_max: usize = "limits.unauthenticated_calls", "8", count(1, 1_000);
+        /// How many bytes of answers may wait for one connection that does not read them. A
+        /// session is given half of it at most.
+        unread_bytes_per_connection_max: usize =
+            "limits.unread_bytes_per_connection", "64MiB", bytes(4 * MIB, 16 * GIB);
+        /// How many bytes of answers may wait for all connections together.
+        unread_bytes_max: usize = "limits.unread_bytes", "512MiB", bytes(64 * MIB, 64 * GIB);
+        /// How many calls a second a client may give up on one connection before they are
+        /// answered; more ends the connection.
+        abandoned_calls_max: usize =
+            "limits.abandoned_calls_per_second", "2000", count(100, 1_000_000);
         /// How many calls may be open on one connection, those that wait included. More of them
         /// wait in the client.
         streams_per_connection_max: u32 = "limits.streams_per_connection", "1000", count(1, 65_536);

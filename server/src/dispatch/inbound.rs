@@ -51,14 +51,13 @@ impl Inbound {
             () = revoked => Err(Fault::Revoked.into()),
             ended = self.read(requests) => ended,
         };
-        let session = self.session.id();
         match ended {
             // What was asked is still answered; nothing new is delivered to one who has hung up.
-            Ok(()) => self.session.tell(Command::DrainSession { session }),
+            Ok(()) => self.session.drain(),
             Err(status) => {
                 // At once, and not when the transport gets to it: a worker that does not read
                 // must not keep its leases that way.
-                self.session.tell(Command::CloseSession { session });
+                self.session.close();
                 self.owe(Due::End(status)).await;
             }
         }
@@ -103,7 +102,6 @@ impl Inbound {
     }
 
     async fn request(&self, request: Request) -> Result<(), Status> {
-        let session = self.session.id();
         match request {
             Request::Open(_) => return Err(Fault::Protocol("`open` came twice").into()),
             Request::Flow(flow) => self.flow(flow)?,
@@ -118,11 +116,11 @@ impl Inbound {
                 self.ask(command, Asked::Extend(refused), count).await?;
             }
             Request::Heartbeat(_) => {
-                self.session.tell(Command::Heartbeat { session });
+                self.session.heartbeat();
                 self.owe(Due::Ready(Response::Heartbeat(Heartbeat {})))
                     .await;
             }
-            Request::Drain(_) => self.session.tell(Command::DrainSession { session }),
+            Request::Drain(_) => self.session.drain(),
         }
         Ok(())
     }
@@ -130,8 +128,7 @@ impl Inbound {
     fn flow(&self, wire: Flow) -> Result<(), Fault> {
         let flow =
             flow(wire, &self.speech.limits).map_err(|invalid| inside("flow", invalid.into()))?;
-        let session = self.session.id();
-        self.session.tell(Command::SetFlow { session, flow });
+        self.session.flow(flow);
         Ok(())
     }
 

@@ -13,6 +13,8 @@ mod due;
 mod edge;
 mod handover;
 mod inbound;
+mod metered;
+mod metering;
 mod outbox;
 mod request;
 
@@ -22,11 +24,13 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::Streaming;
 
 use crate::api::lease::Speech;
+use crate::credit::Credit;
 use crate::shard::ShardHandle;
 use inbound::Inbound;
 
 pub(crate) use edge::Edge;
 pub(crate) use handover::Handover;
+pub(crate) use metering::{Metering, TakenBack};
 pub(crate) use outbox::Outbox;
 
 /// How many requests of one stream may be unanswered. More are not read until one is answered.
@@ -37,8 +41,9 @@ pub(crate) fn carry(
     shard: &ShardHandle,
     speech: Speech,
     requests: Streaming<LeaseRequest>,
+    credit: Option<Credit>,
 ) -> Outbox {
-    let link = shard.link();
+    let link = shard.link(credit);
     let (due_sender, due) = mpsc::channel(UNANSWERED_MAX);
     let tokens = speech.tokens.clone();
     let inbound = Inbound::new(link.sender(), shard.clone(), speech, due_sender);

@@ -23,6 +23,7 @@ use crate::api::convert::leased::encoded_jobs;
 use crate::api::convert::time::timestamp;
 use crate::api::fault::Fault;
 use crate::api::token::Tokens;
+use crate::credit::Charge;
 use crate::shard::{Answer, Refusal, SessionEvent, SessionLink, ShardHandle};
 
 /// Deliveries are cut into messages of this many bytes, or one job: clients refuse messages of
@@ -56,6 +57,7 @@ struct Delivery {
     grants: vec::IntoIter<Grant>,
     contents: vec::IntoIter<Content>,
     expire_time: Time,
+    _charge: Option<Charge>,
 }
 
 impl Outbox {
@@ -147,12 +149,14 @@ impl Outbox {
                 grants,
                 contents,
                 expire_time,
+                charge,
             } => {
                 self.delivery = Some(Delivery {
                     queue,
                     grants: grants.into_iter(),
                     contents: contents.into_iter(),
                     expire_time,
+                    _charge: charge,
                 });
                 if self.hung_up {
                     self.take_back();

@@ -4,8 +4,9 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use tower::{Service, ServiceExt};
 use tracing::debug;
 
 use super::prefixed::Prefixed;
+use super::resets::UnansweredCall;
 use super::standing::Standing;
 use super::{Closing, Options};
 use crate::telemetry::{ConnectionEnd, GrpcMetrics};
@@ -48,9 +50,10 @@ pub(super) async fn run<S>(
 ) where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
         + Clone
+        + Unpin
         + Send
         + 'static,
-    S::Future: Send + 'static,
+    S::Future: Send + Unpin + 'static,
 {
     let peer = standing.peer();
     let service = ConnectionService {
@@ -81,9 +84,10 @@ async fn handshake_and_serve<S>(
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
         + Clone
+        + Unpin
         + Send
         + 'static,
-    S::Future: Send + 'static,
+    S::Future: Send + Unpin + 'static,
 {
     let started = Instant::now();
     match &options.tls {
@@ -113,13 +117,14 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
         + Clone
+        + Unpin
         + Send
         + 'static,
-    S::Future: Send + 'static,
+    S::Future: Send + Unpin + 'static,
 {
     let standing = service.standing.clone();
     let rest = options.handshake_timeout.saturating_sub(started.elapsed());
-    let stream = timeout(rest, read_preface(stream))
+    let stream = timeout(rest, read_preface(stream, standing.clone()))
         .await
         .map_err(|_| ConnectionEnd::HandshakeTimeout)??;
     let mut connection = pin!(
@@ -133,6 +138,7 @@ where
         ended = connection.as_mut() => return ended.map_err(|error| ended_by(&error)),
         () = closing.drain.cancelled() => None,
         () = standing.evicted() => Some(ConnectionEnd::Evicted),
+        () = standing.flooded() => Some(ConnectionEnd::TooManyResets),
         end = first_call_missing(&standing, first_call_due) => Some(end),
     };
     connection.as_mut().graceful_shutdown();
@@ -175,7 +181,7 @@ fn ended_by(error: &hyper::Error) -> ConnectionEnd {
 }
 
 /// Reads the first bytes, which hyper would wait for without a deadline.
-async fn read_preface<T>(mut stream: T) -> Result<Prefixed<T>, ConnectionEnd>
+async fn read_preface<T>(mut stream: T, standing: Standing) -> Result<Prefixed<T>, ConnectionEnd>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -193,7 +199,8 @@ where
             return Err(ConnectionEnd::NotHttp2);
         }
     }
-    Ok(Prefixed::new(Bytes::copy_from_slice(&preface), stream))
+    let preface = Bytes::copy_from_slice(&preface);
+    Ok(Prefixed::new(preface, stream, standing))
 }
 
 async fn answer_stranger<T: AsyncWrite + Unpin>(
@@ -217,17 +224,39 @@ struct ConnectionService<S> {
 
 impl<S> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Unpin,
+    S::Future: Unpin,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Oneshot<S, Request<Incoming>>;
+    type Future = Answering<Oneshot<S, Request<Incoming>>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let extensions = request.extensions_mut();
         extensions.insert(self.standing.clone());
         extensions.insert(self.connect_info.clone());
-        self.stack.clone().oneshot(request)
+        Answering {
+            call: self.stack.clone().oneshot(request),
+            unanswered: Some(self.standing.unanswered_call()),
+        }
+    }
+}
+
+/// A call until it is answered. Dropped before that, it was given up by the client.
+struct Answering<F> {
+    call: F,
+    unanswered: Option<UnansweredCall>,
+}
+
+impl<F: Future + Unpin> Future for Answering<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.call).poll(cx));
+        if let Some(call) = self.unanswered.take() {
+            call.answered();
+        }
+        Poll::Ready(answer)
     }
 }
 

@@ -11,15 +11,20 @@
 mod accept;
 mod admission;
 mod connection;
+mod open_call;
 mod open_files;
 mod prefixed;
+mod progress;
 mod refusals;
+mod resets;
 mod standing;
 mod strangers;
 
 pub(crate) use accept::AcceptErrors;
 pub(crate) use admission::Admission;
+pub(crate) use open_call::OpenCall;
 pub(crate) use open_files::OpenFiles;
+pub(crate) use progress::Progress;
 pub(crate) use refusals::Refusals;
 pub(crate) use standing::Standing;
 
@@ -31,7 +36,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,9 +45,12 @@ use tower::Service;
 use tracing::debug;
 
 use crate::config::{Http2, Limits};
+use crate::credit::Credits;
 use crate::protocol::DECODED_METADATA_FACTOR;
 use crate::telemetry::GrpcMetrics;
 use crate::tls::TlsState;
+use progress::CallExecutor;
+use resets::ResetLimits;
 
 /// The largest frame a client may send. With the 16 KiB that are usual, a Put of 100 small jobs
 /// takes two; one of more than this is held in memory before a call sees any of it.
@@ -51,26 +59,38 @@ const FRAME_BYTES_MAX: u32 = 128 << 10;
 /// How the connections of the port are served.
 #[derive(Clone)]
 pub(crate) struct Options {
-    pub(crate) http2: http2::Builder<TokioExecutor>,
+    pub(crate) http2: http2::Builder<CallExecutor>,
     pub(crate) tls: Option<TlsState>,
     pub(crate) handshake_timeout: Duration,
     pub(crate) first_request_timeout: Duration,
+    pub(crate) resets: ResetLimits,
 }
 
 impl Options {
-    pub(crate) fn new(limits: &Limits, transport: &Http2, tls: Option<TlsState>) -> Self {
+    pub(crate) fn new(
+        limits: &Limits,
+        transport: &Http2,
+        tls: Option<TlsState>,
+        metrics: &GrpcMetrics,
+    ) -> Self {
         Self {
-            http2: http2_builder(limits, transport),
+            http2: http2_builder(limits, transport, metrics),
             tls,
             handshake_timeout: limits.handshake_timeout,
             first_request_timeout: limits.first_request_timeout,
+            resets: ResetLimits::new(limits),
         }
     }
 }
 
 /// Every setting on purpose: tonic would leave most of them without a limit.
-fn http2_builder(limits: &Limits, transport: &Http2) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn http2_builder(
+    limits: &Limits,
+    transport: &Http2,
+    metrics: &GrpcMetrics,
+) -> http2::Builder<CallExecutor> {
+    let calls = CallExecutor::new(transport.keepalive_timeout, metrics.clone());
+    let mut builder = http2::Builder::new(calls);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_per_connection_max)
@@ -83,7 +103,8 @@ fn http2_builder(limits: &Limits, transport: &Http2) -> http2::Builder<TokioExec
         // Calls cancelled before they were accepted. h2's own limit of 20 cuts off honest
         // clients that give up many Gets at once.
         .max_pending_accept_reset_streams(limits.pending_accept_resets_max)
-        // Counted over the whole life of a connection, so it may not be small.
+        // h2 counts these over the whole life of a connection and never forgets one, so it may not
+        // be small. Those that a call has begun for are bounded by their rate.
         .max_local_error_reset_streams(limits.local_error_resets_max)
         .initial_stream_window_size(transport.stream_window)
         .initial_connection_window_size(transport.connection_window)
@@ -111,6 +132,7 @@ pub(crate) struct Listener {
     refusals: Refusals,
     files: OpenFiles,
     options: Arc<Options>,
+    credits: Credits,
     metrics: GrpcMetrics,
 }
 
@@ -120,6 +142,7 @@ impl Listener {
         admission: Admission,
         files: OpenFiles,
         options: Options,
+        credits: Credits,
         metrics: GrpcMetrics,
     ) -> Self {
         Self {
@@ -128,6 +151,7 @@ impl Listener {
             refusals: Refusals::new(metrics.clone()),
             files,
             options: Arc::new(options),
+            credits,
             metrics,
         }
     }
@@ -137,9 +161,10 @@ impl Listener {
     where
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
             + Clone
+            + Unpin
             + Send
             + 'static,
-        S::Future: Send + 'static,
+        S::Future: Send + Unpin + 'static,
     {
         let connections = TaskTracker::new();
         let errors = AcceptErrors::new("gRPC");
@@ -175,9 +200,10 @@ impl Listener {
     ) where
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
             + Clone
+            + Unpin
             + Send
             + 'static,
-        S::Future: Send + 'static,
+        S::Future: Send + Unpin + 'static,
     {
         let files_left = self.files.for_connections();
         let place = match self.admission.admit(peer.ip(), files_left) {
@@ -193,7 +219,8 @@ impl Listener {
             debug!(%peer, %error, "the connection ended before it began");
             return;
         }
-        let standing = Standing::new(peer, place);
+        let credit = self.credits.connection();
+        let standing = Standing::new(peer, place, credit, self.options.resets);
         let options = Arc::clone(&self.options);
         let metrics = self.metrics.clone();
         let closing = closing.clone();

@@ -1,4 +1,5 @@
-//! A stream of which some bytes were read already.
+//! A stream of which some bytes were read already, and that is read no further when the
+//! connection floods the server.
 
 use std::io;
 use std::pin::Pin;
@@ -7,15 +8,22 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::standing::Standing;
+
 /// Gives `prefix` first, then what `inner` gives.
 pub(super) struct Prefixed<T> {
     prefix: Bytes,
     inner: T,
+    standing: Standing,
 }
 
 impl<T> Prefixed<T> {
-    pub(super) fn new(prefix: Bytes, inner: T) -> Self {
-        Self { prefix, inner }
+    pub(super) fn new(prefix: Bytes, inner: T, standing: Standing) -> Self {
+        Self {
+            prefix,
+            inner,
+            standing,
+        }
     }
 }
 
@@ -29,6 +37,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Prefixed<T> {
             let length = self.prefix.len().min(buffer.remaining());
             buffer.put_slice(&self.prefix.split_to(length));
             return Poll::Ready(Ok(()));
+        }
+        // Its task would otherwise go on reading what the client has sent, for as long as that
+        // is there, before it notices that the connection has to end.
+        if self.standing.is_flooded() {
+            return Poll::Pending;
         }
         Pin::new(&mut self.inner).poll_read(cx, buffer)
     }

@@ -63,7 +63,7 @@ impl Refusals {
                 match tls {
                     Some(tls) => match tls.acceptor().accept(stream).await {
                         Ok(stream) => go_away(stream, bound).await,
-                        Err(_) => return,
+                        Err(_) => {}
                     },
                     None => go_away(stream, bound).await,
                 }

@@ -29,6 +29,7 @@ use tracing::{info, warn};
 use crate::admin::Admin;
 use crate::auth::{KeySource, Keyring};
 use crate::config::{Config, Limits};
+use crate::credit::Credits;
 use crate::listener::{Admission, Closing, Listener, OpenFiles, Options};
 use crate::os;
 use crate::reload::{Reloader, WatchedKeys, WatchedTls};
@@ -111,8 +112,9 @@ impl Server {
         .map_err(ServeError::Threads)?;
 
         let parts = Parts {
-            config,
             keyring: keys.keyring.clone(),
+            credits: Credits::new(&config.limits),
+            config,
             metrics: GrpcMetrics::new(),
             shard,
             started: Instant::now(),
@@ -129,7 +131,9 @@ impl Server {
                 &parts.config.limits,
                 &parts.config.http2,
                 tls.state(Protocol::Grpc),
+                &parts.metrics,
             ),
+            parts.credits.clone(),
             parts.metrics.clone(),
         );
         let connections = tokio::spawn(listener.run(stack, parts.closing.clone()));
@@ -160,6 +164,7 @@ pub(crate) struct Parts {
     pub(crate) config: Arc<Config>,
     pub(crate) keyring: Keyring,
     pub(crate) metrics: GrpcMetrics,
+    pub(crate) credits: Credits,
     pub(crate) shard: ShardHandle,
     pub(crate) started: Instant,
     pub(crate) closing: Closing,

@@ -9,11 +9,13 @@ use super::{Parts, ServeError, health, reflection};
 use crate::api::{Api, ServerFacts, roles};
 use crate::auth::{AuthLayer, AuthService};
 use crate::config::{Config, Reflection, StoreKind};
+use crate::deadline::{DeadlineLayer, DeadlineService};
 use crate::protocol::{ProtocolLayer, ProtocolService};
 use crate::telemetry::{CallLayer, CallService, CatchPanicLayer, CatchPanicService};
 
 /// All layers with the handlers inside.
-pub(super) type Stack = CallService<CatchPanicService<ProtocolService<AuthService<Routes>>>>;
+pub(super) type Stack =
+    CallService<CatchPanicService<ProtocolService<AuthService<DeadlineService<Routes>>>>>;
 
 pub(super) fn build(parts: &Parts) -> Result<Stack, ServeError> {
     let config = &parts.config;
@@ -27,13 +29,16 @@ pub(super) fn build(parts: &Parts) -> Result<Stack, ServeError> {
         .layer(CatchPanicLayer::new(parts.metrics.clone()))
         // What is no gRPC call is answered before a key is asked for.
         .layer(ProtocolLayer::new(config.limits.header_bytes_max))
-        // Last before the handlers: nothing behind it reads a byte of a stranger's body.
+        // Nothing in front of it reads a byte of a stranger's body.
         .layer(AuthLayer::new(
             parts.keyring.clone(),
             roles::allowed,
             config.reflection,
+            config.limits.unauthenticated_calls_max,
             parts.metrics.clone(),
-        ));
+        ))
+        // Behind the keys, because the time depends on whether there was one.
+        .layer(DeadlineLayer::new(&config.limits));
     Ok(layers.service(routes(parts)?))
 }
 

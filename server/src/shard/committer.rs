@@ -260,6 +260,7 @@ impl Committer {
                     grants,
                     contents,
                     expire_time,
+                    charge: None,
                 };
                 self.outboxes.event(session, deliver);
             }

@@ -309,7 +309,13 @@ impl Driver {
                     jobs += jobs_in(&command);
                     bytes += self.command(work, command, route);
                 }
-                Input::Register(session, outbox) => work.registered.push((session, outbox)),
+                Input::Register(session, outlet) => work.registered.push((session, outlet)),
+                Input::Signs(signs) => {
+                    for command in signs.take() {
+                        jobs += jobs_in(&command);
+                        bytes += self.command(work, command, Route::None);
+                    }
+                }
                 Input::Compact(command) => {
                     work.compaction_step = true;
                     self.engine.decide(work.time, command, &mut work.output);

@@ -14,6 +14,9 @@ use super::driver::content_bytes;
 use super::inbox::{Inbox, Input, Route};
 use super::link::SessionLink;
 use super::metrics::ShardMetrics;
+use super::outboxes::Outlet;
+use super::signs::Signs;
+use crate::credit::Credit;
 
 /// How the shard is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,17 +102,20 @@ impl ShardHandle {
         self.inbox.tell(command);
     }
 
-    /// A fresh session id with its outbox. The session itself begins with
-    /// `Command::OpenSession`.
+    /// A fresh session id with its outbox, which takes `credit`. The session itself begins with
+    /// `Command::OpenSession`; until then the shard knows nothing of it.
     #[allow(
         clippy::disallowed_methods,
         reason = "bounded by the session's flow limits and unanswered requests, see SessionLink"
     )]
-    pub(crate) fn link(&self) -> SessionLink {
+    pub(crate) fn link(&self, credit: Option<Credit>) -> SessionLink {
         let id = SessionId(self.shared.next_session.fetch_add(1, Ordering::Relaxed));
         let (sender, events) = mpsc::unbounded_channel();
-        self.inbox.add(Input::Register(id, sender));
-        SessionLink::new(id, events, self.clone())
+        let outlet = Outlet {
+            events: sender,
+            credit,
+        };
+        SessionLink::new(Arc::new(Signs::new(id, outlet)), events, self.clone())
     }
 
     /// The server's time.
@@ -182,18 +188,42 @@ impl ShardHandle {
         }
     }
 
+    /// How many inputs wait for the driver.
+    pub(crate) fn pending(&self) -> usize {
+        self.inbox.len()
+    }
+
     pub(super) fn send(&self, command: Command, route: Route) -> Result<(), Refusal> {
         let bytes = content_bytes(&command);
-        self.inbox
-            .submit(Input::Command(command, route), bytes)
-            .inspect_err(|refusal| {
-                if matches!(refusal, Refusal::Overloaded { .. }) {
-                    self.shared
-                        .metrics
-                        .inbox_full_refusals
-                        .fetch_add(1, Ordering::Relaxed);
-                }
-            })
+        self.submit_all([Input::Command(command, route)], bytes)
+    }
+
+    /// Sends the command that opens a session together with its outbox, or neither.
+    pub(super) fn open_session(
+        &self,
+        session: SessionId,
+        outlet: Outlet,
+        command: Command,
+        route: Route,
+    ) -> Result<(), Refusal> {
+        let register = Input::Register(session, outlet);
+        self.submit_all([register, Input::Command(command, route)], 0)
+    }
+
+    /// Sends signs of a session.
+    pub(super) fn sign(&self, signs: Arc<Signs>) {
+        self.inbox.add(Input::Signs(signs));
+    }
+
+    fn submit_all<const N: usize>(&self, inputs: [Input; N], bytes: usize) -> Result<(), Refusal> {
+        self.inbox.submit(inputs, bytes).inspect_err(|refusal| {
+            if matches!(refusal, Refusal::Overloaded { .. }) {
+                self.shared
+                    .metrics
+                    .inbox_full_refusals
+                    .fetch_add(1, Ordering::Relaxed);
+            }
+        })
     }
 
     pub(super) fn ticket(&self) -> Ticket {

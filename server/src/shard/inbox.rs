@@ -10,11 +10,15 @@ use std::time::Duration;
 
 use leaseq_engine::command::Command;
 use leaseq_engine::id::{SessionId, Ticket};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::answer::{AnswerResult, Refusal};
 use super::driver::ShardOptions;
-use super::link::SessionEvent;
+use super::outboxes::Outlet;
+use super::signs::Signs;
+
+/// An empty list that has room for more inputs than this is thrown away.
+const KEPT_CAPACITY: usize = 16_384;
 
 /// Something for the driver.
 #[derive(Debug)]
@@ -22,7 +26,9 @@ pub(super) enum Input {
     /// A command, and where its answer goes.
     Command(Command, Route),
     /// A session's outbox, before the session's first command.
-    Register(SessionId, mpsc::UnboundedSender<SessionEvent>),
+    Register(SessionId, Outlet),
+    /// What a session has said that has no answer.
+    Signs(Arc<Signs>),
     /// Step of compaction, asked for by the committer.
     Compact(Command),
     /// Tell every session that the server shuts down, after `Command::Drain`.
@@ -68,8 +74,16 @@ struct State {
     inputs: VecDeque<Input>,
     /// Bytes of content in `inputs`.
     bytes: usize,
+    /// What the driver took last, which it may still hold.
+    taken: Taken,
     driver_waits: bool,
     phase: Phase,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+struct Taken {
+    inputs: usize,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -88,6 +102,7 @@ impl Inbox {
         let state = State {
             inputs: VecDeque::new(),
             bytes: 0,
+            taken: Taken::default(),
             driver_waits: false,
             phase: Phase::Recovering,
         };
@@ -117,8 +132,13 @@ impl Inbox {
         drop(forgotten);
     }
 
-    /// Adds a command of a caller that brings `bytes` of content.
-    pub(super) fn submit(&self, input: Input, bytes: usize) -> Result<(), Refusal> {
+    /// Adds a command of a caller that brings `bytes` of content, and what belongs to it. The
+    /// bounds hold for what waits here and what the driver has taken, together.
+    pub(super) fn submit<const N: usize>(
+        &self,
+        inputs: [Input; N],
+        bytes: usize,
+    ) -> Result<(), Refusal> {
         let mut state = self.lock();
         match &state.phase {
             Phase::Recovering => return Err(Refusal::Recovering),
@@ -130,20 +150,22 @@ impl Inbox {
             pending_bytes_max,
             ..
         } = self.0.options;
-        if state.inputs.len() >= pending_commands_max {
+        if state.inputs.len() + state.taken.inputs >= pending_commands_max {
             return Err(overloaded("limits.pending_commands", pending_commands_max));
         }
-        if state.bytes > 0 && state.bytes + bytes > pending_bytes_max {
+        let held = state.bytes + state.taken.bytes;
+        if held > 0 && held + bytes > pending_bytes_max {
             return Err(overloaded("limits.pending_bytes", pending_bytes_max));
         }
         state.bytes += bytes;
-        self.push(state, input);
+        self.push(state, inputs);
         Ok(())
     }
 
     /// Adds a command that has no answer and gives something back (an abandoned
     /// call, a closed session): never refused for being one too many, because
-    /// refusing it would leak what it gives back.
+    /// refusing it would leak what it gives back. There are no more of these than
+    /// commands before them that took something.
     pub(super) fn tell(&self, command: Command) {
         self.add(Input::Command(command, Route::None));
     }
@@ -152,7 +174,7 @@ impl Inbox {
     pub(super) fn add(&self, input: Input) {
         let state = self.lock();
         if !matches!(state.phase, Phase::Ended(_)) {
-            self.push(state, input);
+            self.push(state, [input]);
         }
     }
 
@@ -174,9 +196,21 @@ impl Inbox {
         // sync. When none waits, this returns at once.
         thread::yield_now();
         state = self.lock();
+        if into.capacity() > KEPT_CAPACITY {
+            // After a burst, its memory is given back.
+            *into = VecDeque::new();
+        }
         std::mem::swap(into, &mut state.inputs);
-        state.bytes = 0;
+        state.taken = Taken {
+            inputs: into.len(),
+            bytes: std::mem::take(&mut state.bytes),
+        };
         !matches!(state.phase, Phase::Ended(_))
+    }
+
+    /// How many inputs wait here.
+    pub(super) fn len(&self) -> usize {
+        self.lock().inputs.len()
     }
 
     /// Whether nothing waits here.
@@ -184,8 +218,8 @@ impl Inbox {
         self.lock().inputs.is_empty()
     }
 
-    fn push(&self, mut state: MutexGuard<'_, State>, input: Input) {
-        state.inputs.push_back(input);
+    fn push<const N: usize>(&self, mut state: MutexGuard<'_, State>, inputs: [Input; N]) {
+        state.inputs.extend(inputs);
         let wake = state.driver_waits;
         drop(state);
         if wake {

@@ -1,6 +1,8 @@
 //! A session's connection to the shard: commands in, one ordered outbox out.
 
-use leaseq_engine::command::Command;
+use std::sync::Arc;
+
+use leaseq_engine::command::{Command, Flow};
 use leaseq_engine::effect::Grant;
 use leaseq_engine::id::{LeaseRef, QueueName, SessionId, Ticket};
 use leaseq_engine::time::Time;
@@ -10,6 +12,8 @@ use tokio::sync::mpsc;
 use super::answer::{Answer, Refusal, leases_of};
 use super::handle::ShardHandle;
 use super::inbox::Route;
+use super::signs::{Sign, Signs};
+use crate::credit::Charge;
 
 /// Something for a session's stream.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(crate) enum SessionEvent {
         contents: Vec<Content>,
         /// When the leases end if nothing more is heard.
         expire_time: Time,
+        /// The credit that the contents take until they are encoded.
+        charge: Option<Charge>,
     },
     /// Cancellation was asked for these.
     AskCancel {
@@ -46,7 +52,7 @@ pub(crate) enum SessionEvent {
 /// still in the outbox are taken back uncounted, because no worker saw them.
 #[derive(Debug)]
 pub(crate) struct SessionLink {
-    id: SessionId,
+    signs: Arc<Signs>,
     /// What the shard says.
     pub(crate) events: mpsc::UnboundedReceiver<SessionEvent>,
     shard: ShardHandle,
@@ -54,17 +60,21 @@ pub(crate) struct SessionLink {
 
 impl SessionLink {
     pub(super) fn new(
-        id: SessionId,
+        signs: Arc<Signs>,
         events: mpsc::UnboundedReceiver<SessionEvent>,
         shard: ShardHandle,
     ) -> Self {
-        Self { id, events, shard }
+        Self {
+            signs,
+            events,
+            shard,
+        }
     }
 
     /// A sender of commands that can be moved to another task.
     pub(crate) fn sender(&self) -> SessionSender {
         SessionSender {
-            id: self.id,
+            signs: Arc::clone(&self.signs),
             shard: self.shard.clone(),
         }
     }
@@ -80,36 +90,67 @@ impl Drop for SessionLink {
                 });
             }
         }
-        self.shard.tell(Command::CloseSession { session: self.id });
+        self.sender().close();
     }
 }
 
 /// Sends the commands of one session.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionSender {
-    id: SessionId,
+    signs: Arc<Signs>,
     shard: ShardHandle,
 }
 
 impl SessionSender {
     /// The session.
     pub(crate) fn id(&self) -> SessionId {
-        self.id
+        self.signs.session
     }
 
     /// Sends a command whose answer arrives in the outbox, in order with
-    /// everything else.
+    /// everything else. The first one opens the session.
     pub(crate) fn submit(
         &self,
         build: impl FnOnce(SessionId, Ticket) -> Command,
     ) -> Result<(), Refusal> {
-        let ticket = self.shard.ticket();
-        let route = Route::Session(ticket, self.id);
-        self.shard.send(build(self.id, ticket), route)
+        let (session, ticket) = (self.id(), self.shard.ticket());
+        let (command, route) = (build(session, ticket), Route::Session(ticket, session));
+        match self.signs.open() {
+            Some(outlet) => {
+                self.shard.open_session(session, outlet, command, route)?;
+                self.signs.opened();
+                Ok(())
+            }
+            None => self.shard.send(command, route),
+        }
     }
 
-    /// Sends a command without an answer.
-    pub(crate) fn tell(&self, command: Command) {
-        self.shard.tell(command);
+    /// Sets new flow limits.
+    pub(crate) fn flow(&self, flow: Flow) {
+        self.sign(Sign::Flow(flow));
+    }
+
+    /// The worker is alive.
+    pub(crate) fn heartbeat(&self) {
+        self.sign(Sign::Heartbeat);
+    }
+
+    /// Nothing more is delivered to the session.
+    pub(crate) fn drain(&self) {
+        self.sign(Sign::Drain);
+    }
+
+    /// Ends the session.
+    pub(crate) fn close(&self) {
+        if self.signs.is_open() {
+            let session = self.id();
+            self.shard.tell(Command::CloseSession { session });
+        }
+    }
+
+    fn sign(&self, sign: Sign) {
+        if self.signs.is_open() && self.signs.add(sign) {
+            self.shard.sign(Arc::clone(&self.signs));
+        }
     }
 }

@@ -21,6 +21,7 @@ mod link;
 mod looks;
 mod metrics;
 mod outboxes;
+mod signs;
 mod tally;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use leaseq_engine::command::Command;
 use leaseq_engine::id::{SessionId, Ticket};
+use leaseq_engine::transition::Content;
 use std::collections::{HashMap, VecDeque};
 
 use rustc_hash::FxBuildHasher;
@@ -10,6 +11,15 @@ use tokio::sync::mpsc;
 use super::answer::{AnswerResult, Refusal, leases_of, take_back};
 use super::inbox::{Inbox, Route};
 use super::link::SessionEvent;
+use crate::credit::Credit;
+
+/// Where a session's answers and deliveries go.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) events: mpsc::UnboundedSender<SessionEvent>,
+    /// What deliveries take credit of while they wait in the outbox.
+    pub(super) credit: Option<Credit>,
+}
 
 /// The routes of the answers that are still to come, and the open sessions.
 #[derive(Debug)]
@@ -19,7 +29,7 @@ pub(super) struct Outboxes {
     /// and in the order they came with, so these are looked through from the front
     /// before they are put into a map.
     expected: VecDeque<Route>,
-    sessions: HashMap<SessionId, mpsc::UnboundedSender<SessionEvent>, FxBuildHasher>,
+    sessions: HashMap<SessionId, Outlet, FxBuildHasher>,
     inbox: Inbox,
 }
 
@@ -71,8 +81,8 @@ impl Outboxes {
     }
 
     /// Remembers a session's outbox.
-    pub(super) fn register(&mut self, id: SessionId, outbox: mpsc::UnboundedSender<SessionEvent>) {
-        self.sessions.insert(id, outbox);
+    pub(super) fn register(&mut self, id: SessionId, outlet: Outlet) {
+        self.sessions.insert(id, outlet);
     }
 
     /// Forgets a session that has closed.
@@ -109,10 +119,18 @@ impl Outboxes {
     }
 
     /// Puts something into a session's outbox. Jobs for a session that is gone are
-    /// taken back.
-    pub(super) fn event(&self, session: SessionId, event: SessionEvent) {
+    /// taken back. A session without credit for its jobs ends.
+    pub(super) fn event(&self, session: SessionId, mut event: SessionEvent) {
         let unsent = match self.sessions.get(&session) {
-            Some(outbox) => outbox.send(event).err().map(|error| error.0),
+            Some(outlet) => match charge(outlet, &mut event) {
+                Ok(()) => outlet.events.send(event).err().map(|error| error.0),
+                Err(refusal) => {
+                    // Before its jobs come back, or it would be given them again.
+                    self.inbox.tell(Command::CloseSession { session });
+                    let _ = outlet.events.send(SessionEvent::Failed(refusal));
+                    Some(event)
+                }
+            },
             None => Some(event),
         };
         if let Some(SessionEvent::Deliver { grants, .. }) = unsent {
@@ -124,9 +142,9 @@ impl Outboxes {
 
     /// Tells every session that the server shuts down.
     pub(super) fn drain(&self) {
-        for outbox in self.sessions.values() {
+        for outlet in self.sessions.values() {
             // A session that is gone needs no telling.
-            let _ = outbox.send(SessionEvent::Drain);
+            let _ = outlet.events.send(SessionEvent::Drain);
         }
     }
 
@@ -136,8 +154,8 @@ impl Outboxes {
         for (_, route) in std::mem::take(&mut self.routes) {
             self.send(route, Err(why.clone()));
         }
-        for (_, outbox) in std::mem::take(&mut self.sessions) {
-            let _ = outbox.send(SessionEvent::Failed(why.clone()));
+        for (_, outlet) in std::mem::take(&mut self.sessions) {
+            let _ = outlet.events.send(SessionEvent::Failed(why.clone()));
         }
     }
 
@@ -146,4 +164,23 @@ impl Outboxes {
             self.inbox.tell(command);
         }
     }
+}
+
+/// Takes the credit for a delivery.
+fn charge(outlet: &Outlet, event: &mut SessionEvent) -> Result<(), Refusal> {
+    if let (
+        SessionEvent::Deliver {
+            contents, charge, ..
+        },
+        Some(credit),
+    ) = (event, &outlet.credit)
+    {
+        let bytes = |content: &Content| content.payload.len() + content.headers.len();
+        let taken = credit.take(contents.iter().map(bytes).sum());
+        *charge = Some(taken.map_err(|none| Refusal::Overloaded {
+            limit: none.limit,
+            max: u64::try_from(none.max).unwrap_or(u64::MAX),
+        })?);
+    }
+    Ok(())
 }

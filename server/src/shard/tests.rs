@@ -16,8 +16,10 @@ use leaseq_store::{
 };
 
 use super::*;
+use crate::credit::Credit;
 
 mod batches;
+mod bounds;
 mod time;
 
 /// What a test says to the store and sees of it.
@@ -282,7 +284,23 @@ async fn a_get_that_went_away_while_its_lease_was_synced_gives_the_job_back_unco
 async fn a_delivery_that_no_worker_saw_comes_back_uncounted() {
     let script = Arc::new(Script::default());
     let shard = serving(&script).await;
-    let mut link = shard.link();
+    let link = opened(&shard, None).await;
+    put(&shard, "kept").await.unwrap();
+    // The delivery is in the outbox; the stream goes away without reading it.
+    while link.events.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(link);
+    let (grant, _) = got(get(&shard, LONG)).await;
+    assert_eq!(
+        grant.attempt, 1,
+        "it does not wait for the grace and is not counted"
+    );
+}
+
+/// A session that holds one job at most, opened.
+async fn opened(shard: &ShardHandle, credit: Option<Credit>) -> SessionLink {
+    let mut link = shard.link(credit);
     let open = |session, ticket| {
         Command::OpenSession(OpenSession {
             ticket,
@@ -308,17 +326,7 @@ async fn a_delivery_that_no_worker_saw_comes_back_uncounted() {
             ..
         }))
     ));
-    put(&shard, "kept").await.unwrap();
-    // The delivery is in the outbox; the stream goes away without reading it.
-    while link.events.is_empty() {
-        tokio::task::yield_now().await;
-    }
-    drop(link);
-    let (grant, _) = got(get(&shard, LONG)).await;
-    assert_eq!(
-        grant.attempt, 1,
-        "it does not wait for the grace and is not counted"
-    );
+    link
 }
 
 #[tokio::test]

@@ -3,11 +3,10 @@
 use leaseq_engine::Output;
 use leaseq_engine::id::{SessionId, Ticket};
 use leaseq_engine::time::Time;
-use tokio::sync::mpsc;
 
 use super::answer::Refusal;
 use super::inbox::Route;
-use super::link::SessionEvent;
+use super::outboxes::Outlet;
 
 /// One batch, on its way from the driver to the disk and out.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub(super) struct Work {
     pub(super) routes: Vec<Route>,
     /// Refused by the driver; nothing to make durable.
     pub(super) refused: Vec<(Route, Refusal)>,
-    pub(super) registered: Vec<(SessionId, mpsc::UnboundedSender<SessionEvent>)>,
+    pub(super) registered: Vec<(SessionId, Outlet)>,
     pub(super) closed: Vec<SessionId>,
     /// Callers that have gone away.
     pub(super) abandoned: Vec<Ticket>,

@@ -82,7 +82,8 @@ counted! {
         Evicted = "evicted",
         /// It did not answer when asked whether it is alive.
         KeepaliveTimeout = "keepalive_timeout",
-        /// It reset more calls than limits.pending_accept_resets or local_error_resets allow.
+        /// It reset more calls than limits.abandoned_calls_per_second, pending_accept_resets or
+        /// local_error_resets allow.
         TooManyResets = "too_many_resets",
         /// It broke, or broke the rules.
         Broken = "broken",
@@ -105,6 +106,7 @@ struct Inner {
     ended: [AtomicU64; ConnectionEnd::ALL.len()],
     accept_errors: AtomicU64,
     admin_accept_errors: AtomicU64,
+    stalled: AtomicU64,
     connections: AtomicU64,
     strangers: AtomicU64,
     open_calls: AtomicU64,
@@ -154,6 +156,7 @@ impl GrpcMetrics {
             ended: Default::default(),
             accept_errors: AtomicU64::default(),
             admin_accept_errors: AtomicU64::default(),
+            stalled: AtomicU64::default(),
             connections: AtomicU64::default(),
             strangers: AtomicU64::default(),
             open_calls: AtomicU64::default(),
@@ -199,6 +202,11 @@ impl GrpcMetrics {
         &self.0.admin_accept_errors
     }
 
+    /// A call was ended because its client took nothing of the answer.
+    pub(crate) fn call_stalled(&self) {
+        self.0.stalled.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn panicked(&self) {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
     }
@@ -241,6 +249,7 @@ impl GrpcMetrics {
             ended: all(&self.0.ended),
             accept_errors: self.0.accept_errors.load(Ordering::Relaxed),
             admin_accept_errors: self.0.admin_accept_errors.load(Ordering::Relaxed),
+            stalled: self.0.stalled.load(Ordering::Relaxed),
             connections: self.0.connections.load(Ordering::Relaxed),
             strangers: self.0.strangers.load(Ordering::Relaxed),
             open_calls: self.open_calls(),
@@ -257,6 +266,7 @@ pub(super) struct View {
     pub(super) ended: Vec<u64>,
     pub(super) accept_errors: u64,
     pub(super) admin_accept_errors: u64,
+    pub(super) stalled: u64,
     pub(super) connections: u64,
     pub(super) strangers: u64,
     pub(super) open_calls: u64,

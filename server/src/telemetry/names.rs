@@ -16,6 +16,8 @@ pub(super) const GRPC_CONNECTIONS_FULL: &str = "leaseq_grpc_connections_at_call_
 pub(super) const GRPC_STRANGERS: &str = "leaseq_grpc_unauthenticated_connections";
 pub(super) const GRPC_CONNECTIONS_ENDED: &str = "leaseq_grpc_connections_closed";
 pub(super) const GRPC_ACCEPT_ERRORS: &str = "leaseq_grpc_accept_errors";
+pub(super) const GRPC_STALLED_CALLS: &str = "leaseq_grpc_stalled_calls";
+pub(super) const GRPC_UNREAD_BYTES: &str = "leaseq_grpc_unread_bytes";
 pub(super) const ADMIN_ACCEPT_ERRORS: &str = "leaseq_admin_accept_errors";
 pub(super) const AUTH_FAILURES: &str = "leaseq_auth_failures";
 pub(super) const LIMIT_REFUSALS: &str = "leaseq_limit_refusals";
@@ -50,6 +52,7 @@ pub(super) fn jobs(fact: JobFact) -> (&'static str, &'static str) {
 
 pub(super) const REQUEST_IDS: &str = "leaseq_request_ids";
 pub(super) const REQUEST_ID_WINDOW_SECONDS: &str = "leaseq_request_id_window_seconds";
+pub(super) const SHARD_PENDING: &str = "leaseq_shard_pending_commands";
 pub(super) const SHARD_COMMANDS: &str = "leaseq_shard_commands_decided";
 pub(super) const STALLED_SECONDS: &str = "leaseq_stalled_seconds";
 pub(super) const CLOCK_OFFSET_SECONDS: &str = "leaseq_clock_offset_seconds";

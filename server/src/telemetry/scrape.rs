@@ -30,6 +30,7 @@ pub(crate) struct Facts {
     pub(crate) now: Time,
     pub(crate) shard: ShardHandle,
     pub(crate) grpc: GrpcMetrics,
+    pub(crate) unread_bytes: u64,
     /// The queues by name; none while the journal is being read.
     pub(crate) queues: Vec<QueueView>,
     /// How many of them get a label.
@@ -168,6 +169,10 @@ impl Collected {
         sheet.counter(names::GRPC_ACCEPT_ERRORS, help, view.accept_errors)?;
         let help = "The same of the admin port";
         sheet.counter(names::ADMIN_ACCEPT_ERRORS, help, view.admin_accept_errors)?;
+        let help = "Bytes of answers that wait for clients to read them";
+        sheet.gauge(names::GRPC_UNREAD_BYTES, help, self.0.unread_bytes)?;
+        let help = "Calls ended because their client took nothing of the answer";
+        sheet.counter(names::GRPC_STALLED_CALLS, help, view.stalled)?;
         sheet.family(
             names::AUTH_FAILURES,
             "Calls that were not let in",
@@ -252,6 +257,9 @@ impl Collected {
             sheet.counter(name, help, metrics.jobs.get(fact))?;
         }
         self.request_ids(sheet)?;
+        let help = "Commands that wait to be decided";
+        let pending = u64::try_from(self.0.shard.pending()).unwrap_or(u64::MAX);
+        sheet.gauge(names::SHARD_PENDING, help, pending)?;
         let help = "Commands decided";
         sheet.counter(names::SHARD_COMMANDS, help, read(&metrics.commands))?;
         let help = "Time in which the server did not run, which leases and sessions do not count";

@@ -87,6 +87,16 @@ impl Connection {
         Self { requests }
     }
 
+    /// A connection on which each call may receive this many bytes, and no more.
+    pub async fn with_window(addr: SocketAddr, bytes: u32) -> Self {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(bytes);
+        let (requests, connection) = builder.handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        Self { requests }
+    }
+
     /// Whether the connection still takes calls.
     pub async fn is_open(&self) -> bool {
         self.requests.clone().ready().await.is_ok()

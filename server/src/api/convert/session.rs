@@ -9,7 +9,7 @@ use leaseq_proto::v1;
 use super::settle::lease_duration;
 use super::text::{queue_name, worker};
 use super::time::duration_up_to;
-use super::{count, entries};
+use super::{count, entries, wide};
 use crate::api::fault::{Fault, Invalid};
 use crate::auth::Identity;
 use crate::config::Limits;
@@ -20,8 +20,11 @@ const LEASE_DURATION: Duration = Duration::from_secs(30);
 /// How long leases outlive the stream, unless the worker says otherwise.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How many bytes a session may hold, unless the worker says otherwise.
-const FLOW_BYTES: u64 = 64 << 20;
+/// The most bytes that a session may hold: then a delivery that is not read yet leaves credit for
+/// the other calls of its connection.
+fn flow_bytes_max(limits: &Limits) -> u64 {
+    wide(limits.unread_bytes_per_connection_max / 2)
+}
 
 /// How a worker wants its session, without the tokens it holds.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,7 +54,7 @@ pub(crate) fn opening(
     let flow = match wire.flow {
         None => Flow {
             jobs_max: 1,
-            bytes_max: FLOW_BYTES,
+            bytes_max: flow_bytes_max(limits),
         },
         Some(wire) => flow(wire, limits).map_err(|invalid| invalid.inside("flow"))?,
     };
@@ -108,8 +111,8 @@ pub(crate) fn flow(wire: v1::Flow, limits: &Limits) -> Result<Flow, Invalid> {
     Ok(Flow {
         jobs_max,
         bytes_max: match wire.max_bytes {
-            0 => FLOW_BYTES,
-            bytes => bytes,
+            0 => flow_bytes_max(limits),
+            bytes => bytes.min(flow_bytes_max(limits)),
         },
     })
 }

@@ -94,7 +94,7 @@ impl Desk {
 
     /// A session with a lease of two seconds on the only job.
     async fn session(&self) -> (SessionLink, SessionId) {
-        let mut link = self.shard.link();
+        let mut link = self.shard.link(None);
         let mut id = None;
         let open = |session, ticket| {
             id = Some(session);
