@@ -109,7 +109,9 @@ impl Job {
         }
     }
 
-    /// Adds the deadlines that follow from where the job is.
+    /// Adds the deadlines that follow from where the job is. Not inlined, and neither is
+    /// the next one: most leases have none, and the loops over them are slower with it.
+    #[inline(never)]
     pub(crate) fn add_deadlines(&self, job: JobSeq, settings: &JobSettings, to: &mut JobDeadlines) {
         match &self.place {
             Place::Scheduled { ready_time } => to.jobs.insert(*ready_time, Deadline::Ready(job)),
@@ -122,6 +124,7 @@ impl Job {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn drop_deadlines(
         &self,
         job: JobSeq,
