@@ -20,6 +20,7 @@ use super::committer::{CommitHandle, Committer};
 use super::handle::{Condition, Identity, ShardHandle, Shared};
 use super::inbox::{Inbox, Input, Route};
 use super::looks::{self, Looks};
+use super::shortcomings;
 use super::wall::{self, Wall, WallWatch};
 use super::work::Work;
 
@@ -194,6 +195,7 @@ fn recover(
             "cut a torn batch, never acknowledged, off the journal"
         );
     }
+    shortcomings::tell(loaded.shortcomings);
     if let Some(loss) = loaded.loss {
         error!("going on without jobs that were acknowledged, as accept_loss says: {loss}");
     }

@@ -21,6 +21,7 @@ mod link;
 mod looks;
 mod metrics;
 mod outboxes;
+mod shortcomings;
 mod signs;
 mod tally;
 #[cfg(test)]

@@ -11,8 +11,8 @@ use leaseq_engine::id::{JobSeq, QueueName, Scope};
 use leaseq_engine::settings::EngineConfig;
 use leaseq_engine::transition::{Content, Transition};
 use leaseq_store::{
-    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Space, Store,
-    StoreError,
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Shortcomings,
+    Space, Store, StoreError,
 };
 
 use super::*;
@@ -85,6 +85,7 @@ impl Store for ScriptedStore {
             last_time,
             torn_bytes: 0,
             loss: None,
+            shortcomings: Shortcomings::default(),
         })
     }
 

@@ -12,8 +12,8 @@ use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::{Content, End, Sizes, Transition};
 
 use crate::seam::{
-    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Space, Store,
-    StoreError,
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Shortcomings,
+    Space, Store, StoreError,
 };
 
 /// Batches in a segment.
@@ -122,6 +122,7 @@ impl Store for MemoryStore {
             last_time: last_time.unwrap_or_default(),
             torn_bytes: 0,
             loss: None,
+            shortcomings: Shortcomings::default(),
         })
     }
 

@@ -90,6 +90,21 @@ pub struct Loaded {
     pub torn_bytes: u64,
     /// What is missing, if the store was told to start without it.
     pub loss: Option<Loss>,
+    /// What the file system lacks.
+    pub shortcomings: Shortcomings,
+}
+
+/// What the file system of a data directory lacks that a journal makes use of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shortcomings {
+    /// Space cannot be set aside without writing it.
+    pub no_preallocation: bool,
+    /// The directory cannot be locked, only the file `LOCK` in it.
+    pub no_directory_lock: bool,
+    /// A block that is written again takes new space.
+    pub copy_on_write: bool,
+    /// It is on another machine.
+    pub network: bool,
 }
 
 /// The end of the journal is missing: the store has noted that it reached further.
@@ -216,6 +231,15 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it, and what to do.
         what: &'static str,
+    },
+    /// Files were removed under the running process.
+    #[error(
+        "{} was removed while the server was running, and a restart would not find what is written to it; put the data directory back from a backup, or start with an empty --data",
+        path.display()
+    )]
+    Removed {
+        /// The file.
+        path: PathBuf,
     },
     /// Another process uses the directory.
     #[error(

@@ -53,7 +53,7 @@ fn live_through_power_cuts(seed: u64, seen: &mut Seen) {
 #[test]
 fn acknowledged_batches_survive_power_cuts_at_random_moments() {
     let mut seen = Seen::default();
-    for seed in 0..30 {
+    for seed in 0..45 {
         live_through_power_cuts(seed, &mut seen);
     }
     let Seen {

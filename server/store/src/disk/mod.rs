@@ -10,7 +10,10 @@ mod platform;
 mod real;
 
 pub use faulty::{Fault, FaultyDisk, FaultyFile, Operations};
+pub(crate) use real::LOCK_NAME;
 pub use real::{RealDisk, RealFile};
+
+use crate::seam::Shortcomings;
 
 /// One directory, owned by this process alone.
 pub trait Disk: Send + 'static {
@@ -54,6 +57,19 @@ pub trait Disk: Send + 'static {
     /// When the operating system says no: what is durable is then unknown.
     fn sync_dir(&self) -> io::Result<()>;
 
+    /// Whether somebody has removed the files of this directory while it was in use.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    fn is_removed(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// What the file system lacks, as far as it is known by now.
+    fn shortcomings(&self) -> Shortcomings {
+        Shortcomings::default()
+    }
+
     /// A number that whoever sends data to the server cannot foresee.
     fn random(&self) -> u32;
 
@@ -90,6 +106,19 @@ pub trait DiskFile: Clone + Send + 'static {
     /// # Errors
     /// When not all of it could be written: what the file holds is then unknown.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Whether it has no name any more: a restart would not find it.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    fn is_removed(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Whether a block that is written again takes no new space.
+    fn is_written_in_place(&self) -> bool {
+        true
+    }
 
     /// Makes what was written durable.
     ///

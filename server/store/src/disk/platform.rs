@@ -37,8 +37,14 @@ mod system {
         Ok(rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK)?)
     }
 
-    pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+    pub(super) fn open_dir(dir: &Path) -> io::Result<Option<File>> {
+        File::open(dir).map(Some)
+    }
+
+    pub(super) fn is_removed(file: &File) -> io::Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+
+        Ok(file.metadata()?.nlink() == 0)
     }
 }
 
@@ -91,9 +97,14 @@ mod system {
     }
 
     /// NTFS writes names through its own log, and a directory cannot be flushed
-    /// without special rights: there is nothing to call.
-    pub(super) fn sync_dir(_dir: &Path) -> io::Result<()> {
-        Ok(())
+    /// without special rights: there is nothing to open.
+    pub(super) fn open_dir(_dir: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    /// A file that is open cannot be removed.
+    pub(super) fn is_removed(_file: &File) -> io::Result<bool> {
+        Ok(false)
     }
 }
 
@@ -120,24 +131,93 @@ pub(super) fn check_writable(dir: &Path) -> io::Result<()> {
     system::check_writable(dir)
 }
 
-/// Makes the names in `dir` durable.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    system::sync_dir(dir)
+/// The directory itself, to sync and lock it; `None` where there is no such thing.
+pub(super) fn open_dir(dir: &Path) -> io::Result<Option<File>> {
+    system::open_dir(dir)
+}
+
+/// Whether an open file has no name any more.
+pub(super) fn is_removed(file: &File) -> io::Result<bool> {
+    system::is_removed(file)
+}
+
+/// How a file system treats a block that is written again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct FileSystem {
+    /// It writes it elsewhere, which takes new space.
+    pub(super) copy_on_write: bool,
+    /// It is on another machine.
+    pub(super) network: bool,
+}
+
+#[cfg(target_os = "linux")]
+pub(super) fn file_system(dir: &File) -> FileSystem {
+    // From linux/magic.h and, for ZFS and bcachefs, their own sources.
+    const COPY_ON_WRITE: [u32; 3] = [0x9123_683e, 0x2fc1_2fc1, 0xca45_1a4e];
+    const NETWORK: [u32; 4] = [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400];
+
+    let Ok(found) = rustix::fs::fstatfs(dir) else {
+        return FileSystem::default();
+    };
+    // A number of 32 bits; its type is another on each machine, and may be signed.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let magic = found.f_type as u32;
+    FileSystem {
+        copy_on_write: COPY_ON_WRITE.contains(&magic),
+        network: NETWORK.contains(&magic),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn file_system(_dir: &File) -> FileSystem {
+    FileSystem::default()
+}
+
+/// Asks a file system that copies on write not to do it for this file, which is empty.
+/// btrfs knows how, and keeps the flag.
+#[cfg(target_os = "linux")]
+pub(super) fn write_in_place(file: &File) {
+    use rustix::fs::IFlags;
+
+    if let Ok(flags) = rustix::fs::ioctl_getflags(file) {
+        // What became of it is asked later, of every file.
+        let _ = rustix::fs::ioctl_setflags(file, flags | IFlags::NOCOW);
+    }
+}
+
+/// Whether blocks of this file are written in place although the file system copies on
+/// write elsewhere.
+#[cfg(target_os = "linux")]
+pub(super) fn is_written_in_place(file: &File) -> bool {
+    use rustix::fs::IFlags;
+
+    rustix::fs::ioctl_getflags(file).is_ok_and(|flags| flags.contains(IFlags::NOCOW))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn write_in_place(_file: &File) {}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_written_in_place(_file: &File) -> bool {
+    false
 }
 
 /// Sets `bytes` zeros of `file`, which is empty, aside on the disk, so that no
-/// later write into them can find it full.
+/// later write into them can find it full. False: by writing them, as the file system
+/// has no other way.
 #[cfg(target_os = "linux")]
-pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<bool> {
     use rustix::fs::FallocateFlags;
     use rustix::io::Errno;
 
     loop {
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             Err(Errno::INTR) => {}
             // NFS before 4.2, and some FUSE and overlay file systems.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, bytes),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                return write_zeros(file, bytes).map(|()| false);
+            }
             Err(errno) => return Err(errno.into()),
         }
     }
@@ -145,8 +225,8 @@ pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
 
 /// Sets `bytes` zeros of `file`, which is empty, aside on the disk.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    write_zeros(file, bytes)
+pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<bool> {
+    write_zeros(file, bytes).map(|()| false)
 }
 
 /// The first place from `at` on that was ever written, if the file system keeps

@@ -2,18 +2,22 @@
 //!
 //! The lock is the file `LOCK`, locked as long as the value lives; its being there
 //! says nothing, so that a killed server leaves nothing to clean up. It is never
-//! removed: two processes that lock two files of the same name would both have it.
+//! removed: two processes that lock two files of the same name would both have it. The
+//! directory itself is locked as well, so that nobody else starts in it if `LOCK` is removed
+//! all the same.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Disk, DiskFile, platform};
-use crate::seam::StoreError;
+use crate::seam::{Shortcomings, StoreError};
 
-const LOCK: &str = "LOCK";
+/// The name of the file that is locked.
+pub(crate) const LOCK_NAME: &str = "LOCK";
 
 /// A directory of the operating system, locked against every other process.
 #[derive(Debug)]
@@ -21,12 +25,22 @@ pub struct RealDisk {
     dir: PathBuf,
     read_only: bool,
     /// `None`: read only, and nobody has ever locked it.
-    _lock: Option<File>,
+    lock: Option<File>,
+    /// The directory itself: it is synced without opening it again. `None`: the operating
+    /// system has no such thing.
+    directory: Option<File>,
+    directory_locked: bool,
+    file_system: platform::FileSystem,
+    no_preallocation: AtomicBool,
+    copies_on_write: AtomicBool,
 }
 
 /// An open file of a `RealDisk`.
 #[derive(Clone, Debug)]
-pub struct RealFile(Arc<File>);
+pub struct RealFile {
+    file: Arc<File>,
+    written_in_place: bool,
+}
 
 impl RealDisk {
     /// Takes the directory, and makes it and its parents if need be.
@@ -36,16 +50,12 @@ impl RealDisk {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         make_dirs(dir)?;
         platform::check_writable(dir).map_err(|e| explain("write to", dir, e))?;
-        let path = dir.join(LOCK);
+        let path = dir.join(LOCK_NAME);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         platform::private_file(&mut options);
         let lock = options.open(&path).map_err(|e| explain("open", &path, e))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            read_only: false,
-            _lock: Some(take(lock, dir)?),
-        })
+        Self::owned(dir, false, Some(lock))
     }
 
     /// Takes the directory without changing anything in it, now or later.
@@ -57,17 +67,48 @@ impl RealDisk {
         if !meta.is_dir() {
             return Err(explain("open", dir, io::ErrorKind::NotADirectory.into()));
         }
-        let path = dir.join(LOCK);
+        let path = dir.join(LOCK_NAME);
         let lock = match File::open(&path) {
-            Ok(lock) => Some(take(lock, dir)?),
+            Ok(lock) => Some(lock),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(explain("open", &path, e)),
         };
+        Self::owned(dir, true, lock)
+    }
+
+    /// Locks what can be locked.
+    fn owned(dir: &Path, read_only: bool, lock: Option<File>) -> Result<Self, StoreError> {
+        let lock = lock.map(|lock| take(lock, dir)).transpose()?;
+        let directory = platform::open_dir(dir).map_err(|e| explain("open", dir, e))?;
+        let directory_locked = match directory.as_ref().map(File::try_lock) {
+            Some(Err(TryLockError::WouldBlock)) => {
+                return Err(StoreError::Locked {
+                    path: dir.to_owned(),
+                });
+            }
+            // NFS locks only what is open for writing.
+            Some(Err(TryLockError::Error(_))) => false,
+            Some(Ok(())) | None => true,
+        };
+        let file_system = directory.as_ref().map(platform::file_system);
         Ok(Self {
             dir: dir.to_owned(),
-            read_only: true,
-            _lock: lock,
+            read_only,
+            lock,
+            directory,
+            directory_locked,
+            file_system: file_system.unwrap_or_default(),
+            no_preallocation: AtomicBool::new(false),
+            copies_on_write: AtomicBool::new(false),
         })
+    }
+
+    fn file(&self, file: File) -> RealFile {
+        let in_place = !self.file_system.copy_on_write || platform::is_written_in_place(&file);
+        RealFile {
+            file: Arc::new(file),
+            written_in_place: in_place,
+        }
     }
 
     fn check_not_read_only(&self) -> io::Result<()> {
@@ -88,13 +129,24 @@ impl Disk for RealDisk {
         options.read(true).write(true).create_new(true);
         platform::private_file(&mut options);
         let file = options.open(&path)?;
-        if let Err(error) = platform::reserve(&file, bytes) {
-            drop(file);
-            // The first error is the one to tell; a file that stays is seen by `list`.
-            let _ = fs::remove_file(&path);
-            return Err(error);
+        if self.file_system.copy_on_write {
+            platform::write_in_place(&file);
         }
-        Ok(RealFile(Arc::new(file)))
+        match platform::reserve(&file, bytes) {
+            Ok(true) => {}
+            Ok(false) => self.no_preallocation.store(true, Ordering::Relaxed),
+            Err(error) => {
+                drop(file);
+                // The first error is the one to tell; a file that stays is seen by `list`.
+                let _ = fs::remove_file(&path);
+                return Err(error);
+            }
+        }
+        let file = self.file(file);
+        if !file.written_in_place {
+            self.copies_on_write.store(true, Ordering::Relaxed);
+        }
+        Ok(file)
     }
 
     fn open(&self, name: &str) -> io::Result<RealFile> {
@@ -102,7 +154,7 @@ impl Disk for RealDisk {
             .read(true)
             .write(!self.read_only)
             .open(self.path(name))?;
-        Ok(RealFile(Arc::new(file)))
+        Ok(self.file(file))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -114,7 +166,7 @@ impl Disk for RealDisk {
                 continue;
             }
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name != LOCK {
+            if name != LOCK_NAME {
                 names.push(name);
             }
         }
@@ -128,16 +180,32 @@ impl Disk for RealDisk {
         if fs::symlink_metadata(&to).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        fs::rename(self.path(from), to)
+        let from = self.path(from);
+        let is_done = || !from.exists() && to.exists();
+        uninterrupted(|| fs::rename(&from, &to), is_done)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.check_not_read_only()?;
-        fs::remove_file(self.path(name))
+        let path = self.path(name);
+        uninterrupted(|| fs::remove_file(&path), || !path.exists())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        platform::sync_dir(&self.dir)
+        self.directory.as_ref().map_or(Ok(()), File::sync_all)
+    }
+
+    fn is_removed(&self) -> io::Result<bool> {
+        self.lock.as_ref().map_or(Ok(false), platform::is_removed)
+    }
+
+    fn shortcomings(&self) -> Shortcomings {
+        Shortcomings {
+            no_preallocation: self.no_preallocation.load(Ordering::Relaxed),
+            no_directory_lock: !self.directory_locked,
+            copy_on_write: self.copies_on_write.load(Ordering::Relaxed),
+            network: self.file_system.network,
+        }
     }
 
     fn random(&self) -> u32 {
@@ -152,23 +220,51 @@ impl Disk for RealDisk {
 
 impl DiskFile for RealFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        platform::read_exact_at(&self.0, buffer, offset)
+        platform::read_exact_at(&self.file, buffer, offset)
     }
 
     fn data_from(&self, at: u64) -> io::Result<Option<u64>> {
-        platform::data_from(&self.0, at)
+        platform::data_from(&self.file, at)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        platform::write_all_at(&self.0, bytes, offset)
+        platform::write_all_at(&self.file, bytes, offset)
     }
 
+    /// The standard library tries again what a signal has interrupted, as it does with
+    /// reads and writes: nothing was told to be lost then.
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
+    }
+
+    fn is_removed(&self) -> io::Result<bool> {
+        platform::is_removed(&self.file)
+    }
+
+    fn is_written_in_place(&self) -> bool {
+        self.written_in_place
+    }
+}
+
+/// Tries again what a signal interrupts, which some network file systems let happen. It may
+/// have been done all the same.
+fn uninterrupted(
+    mut change: impl FnMut() -> io::Result<()>,
+    is_done: impl Fn() -> bool,
+) -> io::Result<()> {
+    loop {
+        match change() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                if is_done() {
+                    return Ok(());
+                }
+            }
+            result => return result,
+        }
     }
 }
 
@@ -194,7 +290,9 @@ fn make_dirs(dir: &Path) -> Result<(), StoreError> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
         Err(e) => return Err(explain("create", dir, e)),
     }
-    platform::sync_dir(parent).map_err(|e| explain("sync", parent, e))
+    let synced = platform::open_dir(parent);
+    let synced = synced.and_then(|parent| parent.map_or(Ok(()), |parent| parent.sync_all()));
+    synced.map_err(|e| explain("sync", parent, e))
 }
 
 fn take(lock: File, dir: &Path) -> Result<File, StoreError> {
@@ -203,12 +301,12 @@ fn take(lock: File, dir: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
             path: dir.to_owned(),
         }),
-        Err(TryLockError::Error(e)) => Err(explain("lock", &dir.join(LOCK), e)),
+        Err(TryLockError::Error(e)) => Err(explain("lock", &dir.join(LOCK_NAME), e)),
     }
 }
 
 /// The causes that a person can do something about, and what.
-const UNUSABLE: [(io::ErrorKind, &str); 7] = [
+const UNUSABLE: [(io::ErrorKind, &str); 8] = [
     (io::ErrorKind::NotFound, "is not there: check the path"),
     (io::ErrorKind::NotADirectory, NOT_A_DIRECTORY),
     // A file, or a link that leads nowhere, has the name.
@@ -220,6 +318,10 @@ const UNUSABLE: [(io::ErrorKind, &str); 7] = [
     (
         io::ErrorKind::ReadOnlyFilesystem,
         "is on a read-only file system: mount it writable, or give another --data",
+    ),
+    (
+        io::ErrorKind::Unsupported,
+        "is on a file system without locks, where a second server could not be kept out: give a --data on a local disk",
     ),
     (io::ErrorKind::StorageFull, FULL),
     (io::ErrorKind::QuotaExceeded, FULL),
@@ -241,93 +343,4 @@ fn explain(action: &'static str, path: &Path, source: io::Error) -> StoreError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn disk() -> (tempfile::TempDir, RealDisk) {
-        let dir = tempfile::tempdir().unwrap();
-        let disk = RealDisk::open(&dir.path().join("a/b/data")).unwrap();
-        (dir, disk)
-    }
-
-    #[test]
-    fn a_directory_has_one_owner_at_a_time() {
-        let (dir, first) = disk();
-        let path = dir.path().join("a/b/data");
-        for second in [RealDisk::open(&path), RealDisk::open_read_only(&path)] {
-            let error = second.expect_err("locked");
-            assert!(matches!(error, StoreError::Locked { .. }), "{error}");
-            assert!(error.to_string().contains("in use by another process"));
-        }
-        drop(first);
-        RealDisk::open(&path).unwrap();
-    }
-
-    #[test]
-    fn a_new_file_is_zeros_and_has_its_whole_length() {
-        let (_dir, disk) = disk();
-        let file = disk.create("one", 10_000).unwrap();
-        assert_eq!(file.len().unwrap(), 10_000);
-        file.write_all_at(b"hello", 9_000).unwrap();
-        file.sync_data().unwrap();
-        disk.sync_dir().unwrap();
-        let mut read = [1; 8];
-        let again = disk.open("one").unwrap();
-        again.read_exact_at(&mut read, 8_998).unwrap();
-        assert_eq!(&read, b"\0\0hello\0");
-        let past = again.read_exact_at(&mut read, 9_996).unwrap_err();
-        assert_eq!(past.kind(), io::ErrorKind::UnexpectedEof);
-    }
-
-    #[test]
-    fn names_are_never_replaced() {
-        let (_dir, disk) = disk();
-        disk.create("one", 1).unwrap();
-        disk.create("two", 1).unwrap();
-        let create = disk.create("one", 1).unwrap_err();
-        let rename = disk.rename("one", "two").unwrap_err();
-        assert_eq!(create.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(rename.kind(), io::ErrorKind::AlreadyExists);
-        disk.rename("one", "three").unwrap();
-        disk.remove("two").unwrap();
-        // Neither the lock nor a directory is a file of the store.
-        fs::create_dir(disk.path("lost+found")).unwrap();
-        assert_eq!(disk.list().unwrap(), ["three"]);
-    }
-
-    #[test]
-    fn no_room_leaves_no_file() {
-        let (_dir, disk) = disk();
-        // More than any file may have.
-        disk.create("huge", i64::MAX as u64).unwrap_err();
-        assert!(disk.list().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_file_in_the_way_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        fs::write(&file, "").unwrap();
-        for path in [file.clone(), file.join("below")] {
-            let text = RealDisk::open(&path).unwrap_err().to_string();
-            assert!(text.contains("is not a directory"), "{text}");
-        }
-        let missing = RealDisk::open_read_only(&dir.path().join("none")).unwrap_err();
-        assert!(missing.to_string().contains("is not there"), "{missing}");
-    }
-
-    #[test]
-    fn read_only_changes_nothing() {
-        let (dir, disk) = disk();
-        disk.create("one", 4).unwrap();
-        drop(disk);
-        let disk = RealDisk::open_read_only(&dir.path().join("a/b/data")).unwrap();
-        let file = disk.open("one").unwrap();
-        file.read_exact_at(&mut [0; 4], 0).unwrap();
-        file.write_all_at(b"x", 0).unwrap_err();
-        disk.create("two", 4).unwrap_err();
-        disk.rename("one", "two").unwrap_err();
-        disk.remove("one").unwrap_err();
-        assert_eq!(disk.list().unwrap(), ["one"]);
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use leaseq_engine::transition::Transition;
 use super::Journal;
 use super::index::ListLimits;
 use super::segment::{self, SPARE_NAME};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::seam::{Compaction, StoreError};
 
 /// One step restates this much at most: some milliseconds of work. There is a step for
@@ -117,7 +117,8 @@ impl<D: Disk> Journal<D> {
     fn remove_oldest(&mut self) -> Result<Compaction, StoreError> {
         if let Some(oldest) = self.segments.pop_front() {
             let name = segment::name(oldest.number);
-            if oldest.len == self.options.segment_bytes {
+            let is_reusable = oldest.file.is_written_in_place();
+            if is_reusable && oldest.len == self.options.segment_bytes {
                 self.set_aside(&name, oldest.file)?;
             } else {
                 let removed = self.disk.remove(&name).and_then(|()| self.disk.sync_dir());

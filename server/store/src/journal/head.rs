@@ -178,7 +178,7 @@ impl<D: Disk> Journal<D> {
             epoch,
         };
         let [even, odd] = RECORD_PLACES;
-        let place = if record.generation % 2 == 0 {
+        let place = if record.generation.is_multiple_of(2) {
             even
         } else {
             odd

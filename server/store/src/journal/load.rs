@@ -92,6 +92,7 @@ impl<D: Disk> Journal<D> {
             last_time,
             torn_bytes,
             loss,
+            shortcomings: self.disk.shortcomings(),
         })
     }
 

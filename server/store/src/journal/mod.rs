@@ -26,6 +26,7 @@ mod live;
 mod load;
 mod open;
 mod options;
+mod presence;
 mod renew;
 mod scan;
 mod segment;
@@ -34,6 +35,7 @@ mod sync;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
+use std::time::Instant;
 
 use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::Content;
@@ -78,6 +80,8 @@ pub struct Journal<D: Disk> {
     epoch: Epoch,
     next: Position,
     failed: bool,
+    /// When it was last looked whether the files are still there.
+    presence_checked: Option<Instant>,
 }
 
 impl Journal<RealDisk> {
@@ -109,6 +113,7 @@ impl<D: Disk> Journal<D> {
             epoch: Epoch::default(),
             next: Position::default(),
             failed: false,
+            presence_checked: None,
         }
     }
 
@@ -202,6 +207,7 @@ impl<D: Disk> Store for Journal<D> {
 
     fn compact(&mut self) -> Result<Compaction, StoreError> {
         self.usable()?;
+        self.check_presence()?;
         self.compaction_step()
     }
 }
