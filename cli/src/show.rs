@@ -128,6 +128,7 @@ pub(crate) fn job_json(job: &JobInfo, full: bool) -> Value {
         "expire_time": job.expire_time.map(output::moment),
         "attempts": job.attempts,
         "max_attempts": job.max_attempts,
+        "release_count": job.release_count,
         "last_error": job.last_error,
         "worker": job.worker,
         "progress": job.progress,
@@ -159,6 +160,7 @@ pub(crate) fn job_facts(job: &JobInfo, now: SystemTime) -> String {
             "attempts",
             Some(format!("{} of {}", job.attempts, job.max_attempts)),
         ),
+        ("releases", released(job)),
         ("put", job.put_time.map(|time| past(time, now))),
         ("ready", job.ready_time.map(|time| future(time, now))),
         ("worker", job.worker.clone()),
@@ -174,6 +176,10 @@ pub(crate) fn job_facts(job: &JobInfo, now: SystemTime) -> String {
         ("result", ended.then(|| payload::preview(&job.result))),
     ];
     present(facts)
+}
+
+fn released(job: &JobInfo) -> Option<String> {
+    (job.release_count > 0).then(|| format!("{} in a row", job.release_count))
 }
 
 fn job_state_words(job: &JobInfo) -> String {

@@ -166,6 +166,8 @@ pub struct JobInfo {
     pub size_bytes: u64,
     /// Where the outcome goes.
     pub reply_to: Option<String>,
+    /// How often in a row its workers released it.
+    pub release_count: u32,
     /// Whether cancellation was asked while a worker has it.
     pub cancel_requested: bool,
     /// The payload, where it was asked for and the job has not ended.
@@ -195,6 +197,7 @@ impl JobInfo {
             progress: wire::non_empty(job.progress),
             size_bytes: job.size_bytes,
             reply_to: wire::non_empty(job.reply_to),
+            release_count: job.release_count,
             cancel_requested: job.cancel_requested,
             payload: job.payload,
             headers: job.headers,

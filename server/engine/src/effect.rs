@@ -239,6 +239,8 @@ pub struct JobView {
     pub expire_time: Option<Time>,
     /// Attempts so far.
     pub attempts: u32,
+    /// How often it was released since the last other verdict.
+    pub releases: u32,
     /// The error of the last failed attempt.
     pub error: Box<str>,
     /// Leased: the worker's name.

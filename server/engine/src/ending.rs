@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::command::NewJob;
 use crate::effect::{Effect, JobResult, Reply};
 use crate::id::{JobSeq, LeaseRef, QueueId, QueueName};
-use crate::settings::{JobSettings, QueueSettings};
+use crate::settings::{JobSettings, QueueSettings, UNHEARD_MAX};
 use crate::state::job::{Lease, state_of_end};
 use crate::time::Time;
 use crate::transition::{Content, End, Outcome, Requeue, Transition, VerdictKind};
@@ -159,7 +159,7 @@ impl Turn<'_> {
         let verdict = match attempt.how {
             Requeue::Failed => Some(VerdictKind::Fail),
             Requeue::Released => Some(VerdictKind::Release),
-            Requeue::TakenBack | Requeue::Expired | Requeue::Redriven => None,
+            Requeue::TakenBack | Requeue::Expired | Requeue::Unheard | Requeue::Redriven => None,
         };
         if let Some(reason) = known.cancel() {
             let error = reason.into();
@@ -168,11 +168,21 @@ impl Turn<'_> {
         }
         let counted = match attempt.how {
             Requeue::Failed | Requeue::Expired => true,
-            Requeue::Released | Requeue::TakenBack | Requeue::Redriven => false,
+            Requeue::Released => known.releases() >= self.config.releases_max,
+            Requeue::Unheard => known.unheard() >= UNHEARD_MAX,
+            Requeue::TakenBack | Requeue::Redriven => false,
         };
         let attempts = known.attempts();
         if counted && attempts >= known.settings.max_attempts {
-            self.end_job(seq, Ending::new(End::Dead, verdict, attempt.error));
+            let error = match attempt.how {
+                Requeue::Released => released_too_often(known.releases()),
+                Requeue::Failed
+                | Requeue::Expired
+                | Requeue::Unheard
+                | Requeue::TakenBack
+                | Requeue::Redriven => attempt.error,
+            };
+            self.end_job(seq, Ending::new(End::Dead, verdict, error));
             return;
         }
         let (size, queue) = (known.size, known.queue);
@@ -190,12 +200,12 @@ impl Turn<'_> {
 
     /// The leases of these jobs end by themselves. Jobs that are not leased are passed over.
     pub(crate) fn expire_all(&mut self, jobs: &[JobSeq], error: &str) {
-        let attempt = || Attempt {
-            how: Requeue::Expired,
+        let attempt = |how| Attempt {
+            how,
             error: error.into(),
             ready_time: None,
         };
-        let mut back = Vec::with_capacity(jobs.len());
+        let (mut back, mut unheard) = (Vec::new(), Vec::new());
         for seq in jobs {
             let Some(known) = self.state.known(*seq) else {
                 continue;
@@ -203,14 +213,18 @@ impl Turn<'_> {
             let Some(lease) = known.lease().copied() else {
                 continue;
             };
-            let ends = known.cancel().is_some() || known.attempts() >= known.settings.max_attempts;
-            if ends {
-                self.end_attempt(*seq, lease, attempt());
-            } else {
-                back.push((*seq, lease, known.size, known.queue));
+            let job = (*seq, lease, known.size, known.queue);
+            let is_last = known.attempts() >= known.settings.max_attempts;
+            let is_free = known.unheard() < UNHEARD_MAX;
+            match (lease.is_unheard(), known.cancel().is_some()) {
+                (true, false) if is_free => unheard.push(job),
+                (false, false) if !is_last => back.push(job),
+                (true, _) => self.end_attempt(*seq, lease, attempt(Requeue::Unheard)),
+                (false, _) => self.end_attempt(*seq, lease, attempt(Requeue::Expired)),
             }
         }
-        self.requeue_all(back, attempt(), true);
+        self.requeue_all(back, attempt(Requeue::Expired), true);
+        self.requeue_all(unheard, attempt(Requeue::Unheard), false);
     }
 
     /// Makes jobs ready again whose attempts ended for the same cause: one transition for
@@ -281,6 +295,11 @@ impl Ending {
             result: Bytes::new(),
         }
     }
+}
+
+fn released_too_often(before: u32) -> Box<str> {
+    let times = u64::from(before) + 1;
+    format!("its workers released it {times} times in a row").into()
 }
 
 /// Whether nothing is left of such a job when it is completed, and nobody is told.

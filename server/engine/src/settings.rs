@@ -76,6 +76,12 @@ pub struct JobSettings {
     pub result_retention: Duration,
 }
 
+/// How often the lease of a Get may expire without a sign from its worker before that counts
+/// as an attempt. Three: an answer is lost on its way in a few of a hundred calls that are
+/// given up, so four in a row are hardly by chance, and a job that kills each worker which
+/// takes it by Get has three more to kill.
+pub const UNHEARD_MAX: u32 = 3;
+
 /// What a remembered request id is reckoned to take of memory.
 pub const REQUEST_ID_BYTES: usize = 224;
 
@@ -101,6 +107,8 @@ pub struct EngineConfig {
     pub request_id_bytes_max: usize,
     /// How many settled leases are remembered, so that a verdict sent twice is OK.
     pub verdicts_max: usize,
+    /// How often in a row a job may be released before a release counts as an attempt.
+    pub releases_max: u32,
     /// The most jobs in one delivery to a session.
     pub delivery_jobs_max: usize,
     /// The most bytes of contents in the answer to one Get; a single larger job
@@ -124,6 +132,7 @@ impl Default for EngineConfig {
             request_id_window: Duration::from_secs(600),
             request_id_bytes_max: 64 << 20,
             verdicts_max: 1 << 20,
+            releases_max: 1_000,
             delivery_jobs_max: 1_000,
             get_bytes_max: 2 << 20,
             step_max: 8192,

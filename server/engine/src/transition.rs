@@ -80,6 +80,9 @@ pub enum Requeue {
     TakenBack,
     /// Its lease expired.
     Expired,
+    /// Its lease was that of a Get and expired, and nothing was heard from its worker: the
+    /// answer may never have been read.
+    Unheard,
     /// It was dead and is wanted again.
     Redriven,
 }
@@ -387,6 +390,10 @@ pub struct JobRestated {
     pub size: u32,
     /// Attempts that count so far.
     pub attempts: u32,
+    /// How often it was released since the last other verdict.
+    pub releases: u32,
+    /// How often it came back as `Requeue::Unheard`.
+    pub unheard: u32,
     /// The error of the last failed attempt.
     pub error: Box<str>,
     /// Whether and why cancellation was asked.
@@ -419,6 +426,8 @@ pub enum Status {
         expire_time: Time,
         /// Who holds it.
         holder: Holder,
+        /// Whether its worker has extended it, for the lease of a Get.
+        heard: bool,
     },
     /// It has ended and is kept.
     Ended {

@@ -281,6 +281,10 @@ section! {
         request_id_bytes_max: usize = "limits.request_id_bytes", "64MiB", bytes(KIB, 16 * GIB);
         /// How long request ids are remembered, as far as limits.request_id_bytes has room.
         request_id_window: Duration = "limits.request_id_window", "10m", millis(SECOND, DAY);
+        /// How often in a row a job may be released before a release counts as an attempt, so
+        /// that a job which always takes its worker down ends as dead. A failed attempt starts
+        /// the count anew.
+        releases_max: u32 = "limits.releases", "1000", count(0, 1_000_000_000);
         /// How many verdicts are remembered, so that one can be sent twice.
         verdicts_max: usize = "limits.verdicts", "1048576", count(0, 100_000_000);
         /// How many commands may wait to be decided.

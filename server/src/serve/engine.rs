@@ -16,6 +16,7 @@ pub(super) fn config(config: &Config) -> EngineConfig {
         blocked_bytes_max: limits.blocked_bytes_max,
         request_id_window: limits.request_id_window,
         request_id_bytes_max: limits.request_id_bytes_max,
+        releases_max: limits.releases_max,
         verdicts_max: limits.verdicts_max,
         delivery_jobs_max: limits.delivery_jobs_max,
         get_bytes_max: crate::api::get_contents_max(limits),

@@ -91,7 +91,7 @@ impl Tally {
         match how {
             Requeue::Failed => self.add(JobFact::Failed, count),
             Requeue::Released => self.add(JobFact::Released, count),
-            Requeue::Expired => self.add(JobFact::Expired, count),
+            Requeue::Expired | Requeue::Unheard => self.add(JobFact::Expired, count),
             Requeue::Redriven => self.add(JobFact::Redriven, count),
             // Nobody ever had it.
             Requeue::TakenBack => {}

@@ -1,6 +1,6 @@
 //! Every released format stays readable, and the format does not change by accident.
 //!
-//! `fixtures/v1-tags24` is what this version writes for `history`. `fixtures/v1` is what
+//! `fixtures/v1-tags26` is what this version writes for `history`. `fixtures/v1` is what
 //! the first one wrote, with other records for the same facts, and `fixtures/v1-trimmed`
 //! what was left of it and more after compaction. They are never changed. When what is
 //! written is changed on purpose, `what_is_written_is_the_fixture` says where it has put
@@ -95,7 +95,7 @@ fn told(name: &str) -> (MemoryStore, Vec<Batch>, Model) {
 
 #[test]
 fn a_journal_of_this_version_is_read() {
-    for name in ["v1", "v1-tags24", "v1-trimmed"] {
+    for name in ["v1", "v1-tags26", "v1-trimmed"] {
         let (_dir, mut journal) = opened(name);
         let (mut memory, expected_batches, expected_model) = told(name);
         let (loaded, batches, model) = load(&mut journal);
@@ -145,7 +145,7 @@ fn written_anew(name: &str) -> (PathBuf, bool) {
 fn what_is_written_is_the_fixture() {
     // How far compaction goes may change without a new format: only the first counts.
     written_anew("v1-trimmed");
-    let (new, same) = written_anew("v1-tags24");
+    let (new, same) = written_anew("v1-tags26");
     assert!(
         same,
         "the format has changed: the new files are in {}",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use leaseq_proto::v1::{GetJobRequest, GetRequest, JobState};
+use leaseq_proto::v1::{ExtendRequest, GetJobRequest, GetRequest, JobOptions, JobState};
 use tonic::{Code, Request};
 
 use crate::support::*;
@@ -134,7 +134,7 @@ async fn waiting_count(harness: &Harness, count: u64) {
 }
 
 #[tokio::test]
-async fn a_lease_of_a_get_expires_and_the_attempt_is_counted() {
+async fn a_lease_of_a_get_expires_and_the_job_comes_back() {
     let harness = Harness::start().await;
     let mut client = harness.queue();
     put(&mut client, "numbers", [job("1")]).await;
@@ -146,9 +146,59 @@ async fn a_lease_of_a_get_expires_and_the_attempt_is_counted() {
     assert!(first.expire_time.is_some());
     let first = first.leased_jobs().expect("jobs").remove(0);
     let second = next(&mut client, "numbers").await;
-    assert_eq!((second.attempt, &second.id), (2, &first.id));
+    assert_eq!((second.attempt, &second.id), (1, &first.id), "not counted");
     assert!(second.fencing_number > first.fencing_number);
     assert_ne!(second.lease_token, first.lease_token);
+}
+
+/// A job that may run once, and answers that nobody reads: three are forgiven, and the fourth is
+/// the end of a job that may be killing its workers.
+#[tokio::test]
+async fn a_job_whose_answers_were_never_read_is_there_for_the_next_worker() {
+    let mut harness = Harness::start().await;
+    let once = job("1").with(JobOptions {
+        max_attempts: 1,
+        reply_to: "ends".to_owned(),
+        ..JobOptions::default()
+    });
+    put(&mut harness.queue(), "numbers", [once]).await;
+    for round in 0..4 {
+        let request = GetRequest {
+            lease_duration: millis(100),
+            wait: wire(LONG),
+            ..get_of("numbers", 1)
+        };
+        let answer = harness.queue().get(request).await.unwrap().into_inner();
+        assert_eq!(answer.leased_jobs().expect("jobs")[0].attempt, 1);
+        if round == 1 {
+            harness.restart().await;
+        }
+    }
+    let end = next(&mut harness.queue(), "ends").await.outcome.unwrap();
+    assert_eq!((end.attempts, &*end.error), (1, "the lease expired"));
+}
+
+#[tokio::test]
+async fn a_worker_that_extended_its_lease_has_had_its_attempt() {
+    let harness = Harness::start().await;
+    let mut client = harness.queue();
+    put(&mut client, "numbers", [job("1")]).await;
+    let request = GetRequest {
+        lease_duration: millis(100),
+        ..get_of("numbers", 1)
+    };
+    let answer = client.get(request).await.unwrap().into_inner();
+    let first = answer.leased_jobs().expect("jobs").remove(0);
+    let request = ExtendRequest {
+        lease_tokens: vec![first.lease_token],
+        lease_duration: millis(100),
+        ..ExtendRequest::default()
+    };
+    let extended = client.extend(request).await.unwrap().into_inner();
+    let attempt = next(&mut client, "numbers").await.attempt;
+    // On a machine that stood still the lease was over before it was extended.
+    let in_time = extended.results[0].expire_time.is_some();
+    assert_eq!(attempt, if in_time { 2 } else { 1 });
 }
 
 #[tokio::test]

@@ -51,6 +51,30 @@ async fn a_failed_job_comes_back_until_its_attempts_are_used_up() {
 }
 
 #[tokio::test]
+async fn releases_are_counted_and_beyond_the_limit_they_are_attempts() {
+    let mut harness = Harness::with(|config| config.limits.releases_max = 2).await;
+    let new = job("1").with(JobOptions {
+        max_attempts: 1,
+        ..JobOptions::default()
+    });
+    let ids = put(&mut harness.queue(), "numbers", [new]).await;
+    for released in 1..=2 {
+        let mut client = harness.queue();
+        let leased = next(&mut client, "numbers").await;
+        settle_one(&mut client, &leased, release()).await;
+        harness.restart().await;
+        let shown = look(&harness, &ids[0]).await;
+        assert_eq!((shown.release_count, shown.attempts), (released, 0));
+    }
+    let mut client = harness.queue();
+    let leased = next(&mut client, "numbers").await;
+    settle_one(&mut client, &leased, release()).await;
+    let dead = look(&harness, &ids[0]).await;
+    assert_eq!((dead.state(), dead.attempts), (JobState::Dead, 1));
+    assert_eq!(dead.last_error, "its workers released it 3 times in a row");
+}
+
+#[tokio::test]
 async fn a_rejected_job_is_dead_at_once() {
     let harness = Harness::start().await;
     let mut client = harness.queue();

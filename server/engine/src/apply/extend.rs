@@ -48,9 +48,10 @@ impl Turn<'_> {
         let mut expire_time = self.expire_time(&current);
         if !is_session(current.holder) {
             let asked = self.now.after(duration.unwrap_or(current.lease_duration));
-            // Never to an earlier moment: an extension may arrive late.
-            if asked > expire_time {
-                expire_time = asked;
+            // Never to an earlier moment: an extension may arrive late. The first one shows in any
+            // case that the worker has the job.
+            if asked > expire_time || current.is_unheard() {
+                expire_time = expire_time.max(asked);
                 self.emit(Transition::LeaseExtended { lease, expire_time });
             }
         }

@@ -69,9 +69,10 @@ impl Turn<'_> {
 #[cfg(test)]
 mod tests {
     use crate::command::Command;
+    use crate::id::JobId;
     use crate::rejection::Rejection;
-    use crate::settings::EngineConfig;
-    use crate::testing::{Desk, complete, job, lease_of, secs};
+    use crate::settings::{EngineConfig, UNHEARD_MAX};
+    use crate::testing::{Desk, complete, job, lease_of, name, secs};
     use crate::transition::JobState;
 
     #[test]
@@ -150,11 +151,68 @@ mod tests {
         assert_eq!(desk.state(ids[0]), Some(JobState::Leased));
         desk.pass(secs(1));
         let grants = desk.get("q", 2);
-        assert_eq!((grants[0].id, grants[0].attempt), (ids[0], 2));
+        assert_eq!(
+            (grants[0].id, grants[0].attempt),
+            (ids[0], 1),
+            "not counted"
+        );
         assert_eq!((grants[1].id, grants[1].attempt), (ids[1], 1));
         let view = desk.job(ids[0]).unwrap();
         assert_eq!(&*view.error, "the lease expired");
         assert_eq!(&*view.worker, "tester");
+    }
+
+    /// One that may run once, so that each expiry that counts is its end.
+    fn once(desk: &mut Desk) -> JobId {
+        let mut new = job("a");
+        new.max_attempts = Some(1);
+        desk.put("q", vec![new])[0]
+    }
+
+    #[test]
+    fn an_answer_that_was_never_read_is_no_attempt_three_times() {
+        let mut desk = Desk::new();
+        let id = once(&mut desk);
+        for _ in 0..UNHEARD_MAX {
+            assert_eq!(desk.get("q", 1)[0].attempt, 1);
+            desk.pass(secs(31));
+            assert_eq!(desk.state(id), Some(JobState::Ready));
+            desk.restart(secs(0));
+        }
+        desk.get("q", 1);
+        desk.pass(secs(31));
+        assert_eq!(desk.state(id), Some(JobState::Dead), "it is bounded");
+        assert_eq!(&*desk.job(id).unwrap().error, "the lease expired");
+        desk.ask(|ticket| Command::Redrive {
+            ticket,
+            queue: name("q"),
+            jobs_max: 1,
+        })
+        .unwrap();
+        desk.get("q", 1);
+        desk.pass(secs(31));
+        assert_eq!(desk.state(id), Some(JobState::Ready), "redriven: anew");
+    }
+
+    /// Also if the extension moves nothing.
+    #[test]
+    fn a_worker_that_was_heard_of_has_used_its_attempt() {
+        let mut desk = Desk::new();
+        let id = once(&mut desk);
+        let lease = lease_of(&desk.get("q", 1)[0]);
+        desk.extend(lease, secs(1)).unwrap();
+        desk.restart(secs(0));
+        desk.pass(secs(31));
+        assert_eq!(desk.state(id), Some(JobState::Dead));
+    }
+
+    #[test]
+    fn the_lease_of_a_session_that_is_lost_is_an_attempt() {
+        let mut desk = Desk::new();
+        let id = once(&mut desk);
+        desk.open_with(1, "q", 1);
+        desk.pass(secs(31));
+        assert_eq!(desk.state(id), Some(JobState::Dead));
     }
 
     #[test]

@@ -136,6 +136,7 @@ impl Turn<'_> {
             },
             expire_time: lease.map(|lease| self.expire_time(lease)),
             attempts: known.attempts(),
+            releases: known.releases(),
             error: known.error().into(),
             worker,
             progress: note.map(|note| note.progress.clone()).unwrap_or_default(),

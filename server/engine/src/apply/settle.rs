@@ -195,6 +195,7 @@ mod tests {
     use crate::command::{Command, NewJob};
     use crate::effect::{Effect, JobResult};
     use crate::id::JobId;
+    use crate::settings::EngineConfig;
     use crate::testing::{Desk, complete, fail, job, lease_of, name, reject, release, secs};
     use crate::transition::{JobState, Outcome};
 
@@ -309,6 +310,47 @@ mod tests {
         desk.settle(last, fail()).unwrap();
         assert_eq!(desk.state(id), Some(JobState::Dead));
         assert_eq!(&*desk.job(id).unwrap().error, "broke");
+    }
+
+    /// A job that takes its worker down in good order is released for ever: it must end.
+    #[test]
+    fn a_job_that_is_only_ever_released_is_dead_in_the_end() {
+        let mut desk = Desk::with(EngineConfig {
+            releases_max: 2,
+            ..EngineConfig::default()
+        });
+        let mut new = job("a");
+        new.max_attempts = Some(2);
+        let id = desk.put("q", vec![new])[0];
+        let give_back = |desk: &mut Desk, verdict| {
+            let grant = desk.get("q", 1).remove(0);
+            desk.settle(lease_of(&grant), verdict).unwrap();
+            grant.attempt
+        };
+        assert_eq!(give_back(&mut desk, release()), 1);
+        let failed = Verdict::Fail {
+            error: "broke".into(),
+            retry_delay: Some(Duration::ZERO),
+        };
+        assert_eq!(give_back(&mut desk, failed), 1);
+        assert_eq!(desk.job(id).unwrap().releases, 0, "another verdict");
+        assert_eq!(give_back(&mut desk, release()), 2);
+        assert_eq!(give_back(&mut desk, release()), 2);
+        desk.restart(secs(1));
+        assert_eq!(desk.job(id).unwrap().releases, 2);
+        let grant = desk.get("q", 1).remove(0);
+        let taken_back = lease_of(&grant);
+        desk.apply(Command::TakeBack {
+            leases: vec![taken_back],
+        });
+        assert_eq!(desk.job(id).unwrap().releases, 2, "nobody had it");
+        let last = lease_of(&desk.get("q", 1)[0]);
+        desk.settle(last, release()).unwrap();
+        desk.settle(last, release())
+            .expect("the same verdict again");
+        let dead = desk.job(id).unwrap();
+        assert_eq!((dead.state, dead.attempts), (JobState::Dead, 2));
+        assert_eq!(&*dead.error, "its workers released it 3 times in a row");
     }
 
     #[test]

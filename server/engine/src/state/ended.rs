@@ -26,6 +26,8 @@ pub(crate) struct Ended {
     pub(crate) settings: Arc<JobSettings>,
     /// Attempts that count.
     pub(crate) attempts: u32,
+    /// How often it was released since the last other verdict.
+    pub(crate) releases: u32,
     /// Why it ended.
     pub(crate) error: Box<str>,
     /// For an outcome job: the outcome.
@@ -78,10 +80,11 @@ impl Ended {
         job
     }
 
-    /// The error and the outcome of a job that ends; cancellation has been done.
-    pub(crate) fn told(more: Option<Box<More>>) -> (Box<str>, Option<Box<Outcome>>) {
+    /// What is kept of what few jobs have; cancellation has been done, and a job that is
+    /// redriven starts anew.
+    pub(crate) fn told(more: Option<Box<More>>) -> (Box<str>, Option<Box<Outcome>>, u32) {
         more.map_or_else(Default::default, |more| {
-            (more.error, more.outcome.map(Box::new))
+            (more.error, more.outcome.map(Box::new), more.releases)
         })
     }
 }

@@ -92,6 +92,7 @@ impl State {
             lease_duration: *lease_duration,
             expire_time: granted.after(*lease_duration),
             holder: *holder,
+            heard: false,
             session,
         };
         let count = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
@@ -127,6 +128,7 @@ impl State {
         job.drop_deadlines(lease.job, &group.settings, &mut self.deadlines);
         if let Place::Leased(current) = &mut job.place {
             current.expire_time = self.lease_clock.lease_time(expire_time);
+            current.heard = true;
         }
         job.add_deadlines(lease.job, &group.settings, &mut self.deadlines);
         Ok(())
@@ -211,6 +213,7 @@ impl State {
             return unknown.check(|| format!("{job:?} came back but is not known"));
         };
         detached.job.attempts = *attempts;
+        detached.job.count_return(*how);
         detached.job.set_error(error);
         detached.job.place = match *ready_time {
             Some(ready_time) => Place::Scheduled { ready_time },
@@ -240,6 +243,7 @@ impl State {
             };
             let attempts = &mut detached.job.attempts;
             *attempts = attempts.saturating_sub(u32::from(!charged));
+            detached.job.count_return(*how);
             detached.job.set_error(error);
             detached.job.place = Place::Ready;
             self.attach(detached);
@@ -322,6 +326,6 @@ fn verdict_of(how: Requeue) -> Option<VerdictKind> {
     match how {
         Requeue::Failed => Some(VerdictKind::Fail),
         Requeue::Released => Some(VerdictKind::Release),
-        Requeue::TakenBack | Requeue::Expired | Requeue::Redriven => None,
+        Requeue::TakenBack | Requeue::Expired | Requeue::Unheard | Requeue::Redriven => None,
     }
 }

@@ -9,7 +9,7 @@ use crate::id::{JobSeq, LeaseNumber, SessionId};
 use crate::settings::JobSettings;
 use crate::state::evolve::is_session;
 use crate::time::{LeaseTime, Time};
-use crate::transition::{End, Holder, JobState, Outcome};
+use crate::transition::{End, Holder, JobState, Outcome, Requeue};
 
 /// A tracked job. What it shares with its neighbours is in its group.
 #[derive(Clone, Debug)]
@@ -31,6 +31,10 @@ pub(crate) struct More {
     pub(crate) cancel: Option<Box<str>>,
     /// For an outcome job: the outcome.
     pub(crate) outcome: Option<Outcome>,
+    /// How often it was released since the last other verdict.
+    pub(crate) releases: u32,
+    /// How often the lease of a Get expired without a sign from its worker.
+    pub(crate) unheard: u32,
 }
 
 /// Where a job that has not ended is.
@@ -53,6 +57,8 @@ pub(crate) struct Lease {
     /// When it ends; counts for the lease of a Get only.
     pub(crate) expire_time: LeaseTime,
     pub(crate) holder: Holder,
+    /// Whether its worker has extended it; counts for the lease of a Get only.
+    pub(crate) heard: bool,
     /// Live-only: the session that holds it. Set when it is granted or adopted,
     /// never by a transition; `restored` binds it anew.
     pub(crate) session: Option<SessionId>,
@@ -93,6 +99,32 @@ impl Job {
 
     pub(crate) fn outcome(&self) -> Option<&Outcome> {
         self.more.as_ref().and_then(|more| more.outcome.as_ref())
+    }
+
+    pub(crate) fn releases(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.releases)
+    }
+
+    pub(crate) fn unheard(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.unheard)
+    }
+
+    /// Counts what does not count as an attempt, and must not go on for ever.
+    pub(crate) fn count_return(&mut self, how: Requeue) {
+        match how {
+            Requeue::Released => self.more.get_or_insert_default().releases += 1,
+            Requeue::Unheard => self.more.get_or_insert_default().unheard += 1,
+            Requeue::Failed => self.set_counts(0, self.unheard()),
+            Requeue::Redriven => self.set_counts(0, 0),
+            Requeue::TakenBack | Requeue::Expired => {}
+        }
+    }
+
+    pub(crate) fn set_counts(&mut self, releases: u32, unheard: u32) {
+        if self.more.is_some() || releases > 0 || unheard > 0 {
+            let more = self.more.get_or_insert_default();
+            (more.releases, more.unheard) = (releases, unheard);
+        }
     }
 
     /// Empty keeps what is there.
@@ -169,6 +201,11 @@ impl Job {
 }
 
 impl Lease {
+    /// Whether nothing shows that its worker knows of it: a session would have lost it as well.
+    pub(crate) fn is_unheard(&self) -> bool {
+        !self.heard && !is_session(self.holder)
+    }
+
     /// Whether it has deadlines: most have none.
     pub(crate) fn is_timed(&self, settings: &JobSettings) -> bool {
         settings.run_time_max.is_some() || !is_session(self.holder)

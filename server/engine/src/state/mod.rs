@@ -93,6 +93,20 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// How often it was released since the last other verdict.
+    pub(crate) fn releases(&self) -> u32 {
+        match self.entry {
+            Entry::Plain => 0,
+            Entry::Tracked(job) => job.releases(),
+            Entry::Ended(ended) => ended.releases,
+        }
+    }
+
+    /// How often the lease of a Get expired without a sign from its worker.
+    pub(crate) fn unheard(&self) -> u32 {
+        self.job().map_or(0, Job::unheard)
+    }
+
     /// The error of its last attempt, or why it ended.
     pub(crate) fn error(&self) -> &'a str {
         match self.entry {

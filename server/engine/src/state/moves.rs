@@ -204,12 +204,13 @@ impl State {
     /// Keeps a job that has ended.
     pub(crate) fn keep(&mut self, detached: Detached, how: HowEnded) {
         self.forget(&detached);
-        let (error, outcome) = Ended::told(detached.job.more);
+        let (error, outcome, releases) = Ended::told(detached.job.more);
         let ended = Ended {
             queue: detached.queue,
             put_time: detached.put_time,
             settings: detached.settings,
             attempts: detached.job.attempts,
+            releases,
             error,
             outcome,
             how,

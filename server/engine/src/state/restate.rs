@@ -109,6 +109,7 @@ impl State {
                 lease_duration,
                 expire_time,
                 holder,
+                heard,
             } => {
                 self.advance_leases(LeaseNumber(lease.0 + 1));
                 Place::Leased(Lease {
@@ -117,6 +118,7 @@ impl State {
                     lease_duration,
                     expire_time: self.lease_clock.lease_time(expire_time),
                     holder,
+                    heard,
                     session: None,
                 })
             }
@@ -127,10 +129,12 @@ impl State {
             error: restated.error.clone(),
             cancel: restated.cancel.clone(),
             outcome: restated.outcome.clone(),
+            ..More::default()
         };
         if !more.error.is_empty() || more.cancel.is_some() || more.outcome.is_some() {
             job.more = Some(Box::new(more));
         }
+        job.set_counts(restated.releases, restated.unheard);
         self.add_job(
             seq,
             restated.queue,
@@ -149,6 +153,7 @@ impl State {
             put_time: restated.put_time,
             settings: queue.share(&restated.settings),
             attempts: restated.attempts,
+            releases: restated.releases,
             error: restated.error.clone(),
             outcome: restated.outcome.clone().map(Box::new),
             how: HowEnded {
@@ -192,6 +197,8 @@ fn job_restated(known: &Known<'_>, status: Status) -> JobRestated {
         settings: (**known.settings).clone(),
         size: known.size,
         attempts: known.attempts(),
+        releases: known.releases(),
+        unheard: known.unheard(),
         error: known.error().into(),
         cancel: known.cancel().map(Into::into),
         outcome: known.outcome().cloned(),
@@ -220,6 +227,7 @@ fn status(known: &Known<'_>, clock: LeaseClock) -> Option<Status> {
             lease_duration: lease.lease_duration,
             expire_time: clock.time(lease.expire_time),
             holder: lease.holder,
+            heard: lease.heard,
         },
     })
 }

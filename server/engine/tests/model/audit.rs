@@ -213,6 +213,7 @@ impl Runner {
                 duration,
                 expire_time: now.after(duration),
                 who,
+                heard: false,
                 worker: worker.into(),
                 progress: String::new(),
             });
@@ -316,6 +317,7 @@ impl Runner {
             },
             expire_time: lease.map(|lease| self.model.expire_time(lease)),
             attempts: job.attempts,
+            releases: job.releases,
             error: job.error.as_str().into(),
             worker: lease.map_or("", |lease| lease.worker.as_str()).into(),
             progress: lease.map_or("", |lease| lease.progress.as_str()).into(),

@@ -7,7 +7,7 @@ use leaseq_engine::id::{JobId, JobSeq, LeaseRef, QueueName, SessionId, Ticket};
 use leaseq_engine::rejection::Rejection;
 use leaseq_engine::settings::QueueSettings;
 use leaseq_engine::time::{Duration, Time};
-use leaseq_engine::transition::{End, JobState, Outcome};
+use leaseq_engine::transition::{End, JobState, Outcome, Requeue};
 
 use crate::reference::{Back, Reference, State, Wait, Who};
 use crate::runner::Runner;
@@ -57,7 +57,8 @@ impl Reference {
             Command::TakeBack { leases } => {
                 for lease in leases {
                     if self.lease(*lease).is_some() {
-                        self.end_attempt(lease.job, false, "", Back::At(Duration::ZERO));
+                        let how = Requeue::TakenBack;
+                        self.end_attempt(lease.job, how, "", Back::At(Duration::ZERO));
                     }
                 }
                 None
@@ -363,6 +364,7 @@ impl Reference {
             redriven += 1;
             let job = self.jobs.get_mut(seq).unwrap();
             job.attempts = 0;
+            (job.releases, job.unheard) = (0, 0);
             job.state = State::Ready;
         }
         Ok(Reply::Count(redriven))

@@ -5,7 +5,7 @@ use leaseq_engine::effect::{Extension, Reply};
 use leaseq_engine::id::{LeaseRef, SessionId};
 use leaseq_engine::rejection::Rejection;
 use leaseq_engine::time::Duration;
-use leaseq_engine::transition::{End, VerdictKind};
+use leaseq_engine::transition::{End, Requeue, VerdictKind};
 
 use crate::expect::Answer;
 use crate::reference::{Back, Reference, Session, State, Wait, Who};
@@ -68,7 +68,7 @@ impl Reference {
         if session.expire_time <= now {
             for seq in self.held(id) {
                 let lost = "the worker's session was lost";
-                self.end_attempt(seq, true, lost, Back::At(Duration::ZERO));
+                self.end_attempt(seq, Requeue::Expired, lost, Back::At(Duration::ZERO));
             }
         }
     }
@@ -98,14 +98,14 @@ impl Reference {
             Verdict::Complete { result } => self.end(lease.job, End::Completed, "", result),
             Verdict::Fail { error, retry_delay } => {
                 let back = retry_delay.map_or(Back::Retry, Back::At);
-                self.end_attempt(lease.job, true, error, back);
+                self.end_attempt(lease.job, Requeue::Failed, error, back);
             }
             Verdict::Reject { error } => match job.cancel.clone() {
                 Some(reason) => self.end(lease.job, End::Cancelled, &reason, b""),
                 None => self.end(lease.job, End::Dead, error, b""),
             },
             Verdict::Release { delay } => {
-                self.end_attempt(lease.job, false, "", Back::At(*delay));
+                self.end_attempt(lease.job, Requeue::Released, "", Back::At(*delay));
             }
         }
         Ok(())
@@ -134,6 +134,7 @@ impl Reference {
             if let State::Leased(current) = &mut job.state {
                 if current.who == Who::Get {
                     current.expire_time = expire_time;
+                    current.heard = true;
                 }
                 if !extend.progress.is_empty() {
                     current.progress = extend.progress.to_string();

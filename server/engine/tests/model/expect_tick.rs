@@ -2,6 +2,7 @@
 
 use leaseq_engine::rejection::Rejection;
 use leaseq_engine::time::Duration;
+use leaseq_engine::transition::Requeue;
 
 use crate::expect::{Answer, Expected};
 use crate::reference::{Back, Due, Reference, State, Wait, Who};
@@ -33,10 +34,14 @@ impl Reference {
                         (true, _) => lost,
                         (false, _) => passed,
                     };
+                    let how = match lease.who {
+                        Who::Get if !lease.heard => Requeue::Unheard,
+                        _ => Requeue::Expired,
+                    };
                     if by_run_time {
                         self.ask(seq, !by_lease, expected);
                     }
-                    self.end_attempt(seq, true, error, Back::At(Duration::ZERO));
+                    self.end_attempt(seq, how, error, Back::At(Duration::ZERO));
                 }
                 Due::Session(id) => {
                     let session = self.sessions.get_mut(&id).unwrap();

@@ -22,6 +22,10 @@ pub struct Job {
     pub settings: JobSettings,
     pub size: u32,
     pub attempts: u32,
+    /// In a row, without another verdict.
+    pub releases: u32,
+    /// Leases of Gets that expired without a sign from their worker.
+    pub unheard: u32,
     pub error: String,
     pub cancel: Option<String>,
     pub outcome: Option<Outcome>,
@@ -43,6 +47,8 @@ pub struct Lease {
     pub duration: Duration,
     pub expire_time: Time,
     pub who: Who,
+    /// Its worker has extended it.
+    pub heard: bool,
     pub worker: String,
     pub progress: String,
 }

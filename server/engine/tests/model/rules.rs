@@ -6,7 +6,7 @@ use leaseq_engine::effect::{JobResult, Reply};
 use leaseq_engine::id::{JobId, JobSeq, QueueName};
 use leaseq_engine::rejection::Rejection;
 use leaseq_engine::settings::{JobSettings, REQUEST_ID_BYTES};
-use leaseq_engine::transition::{End, Outcome};
+use leaseq_engine::transition::{End, Outcome, Requeue};
 
 use crate::reference::{Back, Done, Job, Reference, State, Wait, state_of};
 
@@ -151,6 +151,8 @@ impl Reference {
                 },
                 size: job.content.size(),
                 attempts: 0,
+                releases: 0,
+                unheard: 0,
                 error: String::new(),
                 cancel: None,
                 outcome: None,
@@ -246,6 +248,8 @@ impl Reference {
             },
             size: result.len() as u32,
             attempts: 0,
+            releases: 0,
+            unheard: 0,
             error: String::new(),
             cancel: None,
             outcome: Some(outcome),
@@ -274,20 +278,38 @@ impl Reference {
     }
 
     /// The attempt of a leased job ends and does not end the job by itself.
-    pub fn end_attempt(&mut self, seq: JobSeq, counted: bool, error: &str, back: Back) {
+    pub fn end_attempt(&mut self, seq: JobSeq, how: Requeue, error: &str, back: Back) {
         let now = self.now;
+        let releases_max = self.config.releases_max;
         let job = self.jobs.get_mut(&seq).unwrap();
         assert!(matches!(job.state, State::Leased(_)));
         if let Some(reason) = job.cancel.clone() {
             return self.end(seq, End::Cancelled, &reason, b"");
         }
+        let counted = match how {
+            Requeue::Failed | Requeue::Expired => true,
+            Requeue::Released => job.releases >= releases_max,
+            Requeue::Unheard => job.unheard >= 3,
+            Requeue::TakenBack | Requeue::Redriven => false,
+        };
+        let times = job.releases + 1;
+        let error = match how {
+            Requeue::Released => &format!("its workers released it {times} times in a row"),
+            _ => error,
+        };
         if counted && job.attempts >= job.settings.max_attempts {
             return self.end(seq, End::Dead, error, b"");
         }
         if !counted {
             job.attempts -= 1;
         }
-        if !error.is_empty() {
+        match how {
+            Requeue::Released => job.releases += 1,
+            Requeue::Failed => job.releases = 0,
+            Requeue::Unheard => job.unheard += 1,
+            _ => {}
+        }
+        if !error.is_empty() && how != Requeue::Released {
             job.error = error.to_string();
         }
         let given = self.requeued.get(&seq).copied().flatten();

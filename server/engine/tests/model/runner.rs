@@ -57,6 +57,7 @@ fn config() -> EngineConfig {
         },
         request_id_window: Duration::from_secs(20),
         request_id_bytes_max: 3 * REQUEST_ID_BYTES,
+        releases_max: 2,
         verdicts_max: 16,
         delivery_jobs_max: 3,
         ..EngineConfig::default()

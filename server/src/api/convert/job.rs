@@ -53,6 +53,7 @@ pub(crate) fn job(view: JobView, offset: WallOffset) -> v1::Job {
         expire_time: view.expire_time.map(|at| timestamp(at, offset)),
         attempts: view.attempts,
         max_attempts: view.settings.max_attempts,
+        release_count: view.releases,
         last_error: view.error.into(),
         worker: view.worker.into(),
         progress: view.progress.into(),

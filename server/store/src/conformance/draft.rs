@@ -244,12 +244,13 @@ impl<'a> Draft<'a> {
             .random
             .chance(50)
             .then(|| self.time.after(self.duration()));
-        let how = match (lease.is_some(), self.random.up_to(3)) {
+        let how = match (lease.is_some(), self.random.up_to(4)) {
             (false, _) => Requeue::Redriven,
             (true, 0) => Requeue::Failed,
             (true, 1) => Requeue::Released,
             (true, 2) => Requeue::TakenBack,
-            (true, _) => Requeue::Expired,
+            (true, 3) => Requeue::Expired,
+            (true, _) => Requeue::Unheard,
         };
         let error = if self.random.chance(50) {
             ""

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use leaseq_engine::id::{JobSeq, LeaseNumber, QueueId, RequestId};
 use leaseq_engine::settings::JobSettings;
 use leaseq_engine::time::Time;
-use leaseq_engine::transition::{End, JobRestated, Sizes, Status, Transition};
+use leaseq_engine::transition::{End, JobRestated, Requeue, Sizes, Status, Transition};
 
 /// What transitions add up to.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -130,8 +130,12 @@ impl Model {
                 lease,
                 expire_time: new,
             } => self.change(lease.job, trimmed, |job| {
-                if let Status::Leased { expire_time, .. } = &mut job.status {
+                if let Status::Leased {
+                    expire_time, heard, ..
+                } = &mut job.status
+                {
                     *expire_time = *new;
+                    *heard = true;
                 }
             })?,
             Transition::JobsCompleted { leases } => {
@@ -149,12 +153,20 @@ impl Model {
             } => self.end(*job, *end, error, transition, trimmed)?,
             Transition::JobRequeued {
                 job,
+                how,
                 attempts,
                 ready_time,
                 error,
                 ..
             } => self.change(*job, trimmed, |job| {
                 job.attempts = *attempts;
+                match how {
+                    Requeue::Failed => job.releases = 0,
+                    Requeue::Released => job.releases += 1,
+                    Requeue::Unheard => job.unheard += 1,
+                    Requeue::Redriven => (job.releases, job.unheard) = (0, 0),
+                    Requeue::TakenBack | Requeue::Expired => {}
+                }
                 job.status = waiting(*ready_time);
                 if !error.is_empty() {
                     job.error.clone_from(error);
@@ -162,13 +174,14 @@ impl Model {
             })?,
             Transition::JobsRequeued {
                 leases,
+                how,
                 charged,
                 error,
-                ..
             } => {
                 for lease in leases {
                     self.change(lease.job, trimmed, |job| {
                         job.attempts = job.attempts.saturating_sub(u32::from(!charged));
+                        job.unheard += u32::from(*how == Requeue::Unheard);
                         job.status = Status::Ready;
                         if !error.is_empty() {
                             job.error.clone_from(error);
@@ -247,6 +260,8 @@ impl Model {
                 settings: settings.clone(),
                 size,
                 attempts: 0,
+                releases: 0,
+                unheard: 0,
                 error: Box::default(),
                 cancel: None,
                 outcome: None,
@@ -344,6 +359,7 @@ fn leased(grant: &Transition, lease: LeaseNumber) -> Status {
         lease_duration: *lease_duration,
         expire_time: grant_time.after(*lease_duration),
         holder: *holder,
+        heard: false,
     }
 }
 
@@ -351,6 +367,8 @@ fn leased(grant: &Transition, lease: LeaseNumber) -> Status {
 fn is_untouched(job: &JobRestated) -> bool {
     let untouched = JobRestated {
         attempts: 0,
+        releases: 0,
+        unheard: 0,
         error: Box::default(),
         cancel: None,
         outcome: None,

@@ -1,6 +1,6 @@
 //! Records that earlier versions wrote: they are read, and no more written.
 
-use leaseq_engine::transition::{PutJobs, Transition};
+use leaseq_engine::transition::{JobRestated, PutJobs, Transition};
 
 use super::error::DecodeError;
 use super::field::Field;
@@ -20,4 +20,23 @@ pub(super) fn put_remembered(body: &mut Reader<'_>) -> Result<Transition, Decode
         jobs: PutJobs::Size { queue, size },
         put_time: Field::read(body)?,
     })
+}
+
+/// The state of a job, without how often it came back uncounted.
+pub(super) fn job_restated(body: &mut Reader<'_>) -> Result<Transition, DecodeError> {
+    let restated = JobRestated {
+        job: Field::read(body)?,
+        queue: Field::read(body)?,
+        put_time: Field::read(body)?,
+        settings: Field::read(body)?,
+        size: Field::read(body)?,
+        attempts: Field::read(body)?,
+        releases: 0,
+        unheard: 0,
+        error: Field::read(body)?,
+        cancel: Field::read(body)?,
+        outcome: Field::read(body)?,
+        status: Field::read(body)?,
+    };
+    Ok(Transition::JobRestated(Box::new(restated)))
 }

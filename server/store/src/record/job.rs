@@ -53,6 +53,7 @@ const SCHEDULED: u8 = 1;
 const READY: u8 = 2;
 const LEASED: u8 = 3;
 const ENDED: u8 = 4;
+const LEASED_AND_HEARD: u8 = 5;
 
 impl Field for Status {
     fn write(&self, out: &mut Vec<u8>) {
@@ -68,8 +69,9 @@ impl Field for Status {
                 lease_duration,
                 expire_time,
                 holder,
+                heard,
             } => {
-                out.push(LEASED);
+                out.push(if *heard { LEASED_AND_HEARD } else { LEASED });
                 lease.write(out);
                 grant_time.write(out);
                 lease_duration.write(out);
@@ -91,12 +93,13 @@ impl Field for Status {
                 ready_time: Field::read(from)?,
             }),
             READY => Ok(Self::Ready),
-            LEASED => Ok(Self::Leased {
+            tag @ (LEASED | LEASED_AND_HEARD) => Ok(Self::Leased {
                 lease: Field::read(from)?,
                 grant_time: Field::read(from)?,
                 lease_duration: Field::read(from)?,
                 expire_time: Field::read(from)?,
                 holder: Field::read(from)?,
+                heard: tag == LEASED_AND_HEARD,
             }),
             ENDED => Ok(Self::Ended {
                 end: Field::read(from)?,
@@ -115,6 +118,8 @@ impl Field for JobRestated {
         self.settings.write(out);
         self.size.write(out);
         self.attempts.write(out);
+        self.releases.write(out);
+        self.unheard.write(out);
         self.error.write(out);
         self.cancel.write(out);
         self.outcome.write(out);
@@ -129,6 +134,8 @@ impl Field for JobRestated {
             settings: Field::read(from)?,
             size: Field::read(from)?,
             attempts: Field::read(from)?,
+            releases: Field::read(from)?,
+            unheard: Field::read(from)?,
             error: Field::read(from)?,
             cancel: Field::read(from)?,
             outcome: Field::read(from)?,

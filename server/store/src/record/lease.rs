@@ -22,4 +22,5 @@ tagged!(Requeue, "way back of a job" {
     3 TakenBack,
     4 Expired,
     5 Redriven,
+    6 Unheard,
 });

@@ -115,8 +115,9 @@ records! {
     22 JobsRequeued { leases, how, charged, error };
     24 PutRemembered { request_id, first, count, jobs, put_time };
     27 ClocksRead { time, wall, running, boot };
-    boxed 18 JobRestated;
+    boxed 26 JobRestated;
     earlier 7 PutRemembered put_remembered;
+    earlier 18 JobRestated job_restated;
 }
 
 /// Appends `transition` to `meta`, all but what its jobs carry.

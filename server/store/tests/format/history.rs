@@ -308,6 +308,8 @@ fn restated() -> Vec<Transition> {
         settings: plain(),
         size,
         attempts: 3,
+        releases: 0,
+        unheard: 0,
         error: "once".into(),
         cancel: Some("twice".into()),
         outcome: None,
@@ -319,6 +321,7 @@ fn restated() -> Vec<Transition> {
         lease_duration: secs(30),
         expire_time: at(88_888),
         holder: Holder::Get,
+        heard: false,
     };
     let kept = Status::Ended {
         end: End::Completed,

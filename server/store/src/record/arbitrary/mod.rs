@@ -233,14 +233,15 @@ prop_compose! {
     fn job_restated()(
         (job, queue, put_time) in (seq(), queue(), time()),
         settings in settings(),
-        (size, attempts) in any::<(u32, u32)>(),
+        (size, attempts, releases, unheard) in any::<(u32, u32, u32, u32)>(),
         error in text(),
         cancel in option::of(text()),
         outcome in option::of(outcome()),
         status in status(),
     ) -> Transition {
         Transition::JobRestated(Box::new(JobRestated {
-            job, queue, put_time, settings, size, attempts, error, cancel, outcome, status,
+            job, queue, put_time, settings, size, attempts, releases, unheard, error, cancel,
+            outcome, status,
         }))
     }
 }

@@ -21,7 +21,7 @@ use crate::record::id::NUMBER_MAX;
 
 prop_compose! {
     pub(super) fn status()(
-        (lease, holder) in (lease_number(), holder()),
+        (lease, holder, heard) in (lease_number(), holder(), any::<bool>()),
         (grant_time, expire_time) in (time(), time()),
         lease_duration in duration(),
         (end, retain_until) in (end(), option::of(time())),
@@ -30,7 +30,7 @@ prop_compose! {
         match which {
             0 => Status::Scheduled { ready_time: grant_time },
             1 => Status::Ready,
-            2 => Status::Leased { lease, grant_time, lease_duration, expire_time, holder },
+            2 => Status::Leased { lease, grant_time, lease_duration, expire_time, holder, heard },
             _ => Status::Ended { end, retain_until },
         }
     }
@@ -221,6 +221,6 @@ pub(super) fn verdict() -> impl Strategy<Value = VerdictKind> {
 }
 
 pub(super) fn requeue() -> impl Strategy<Value = Requeue> {
-    use Requeue::{Expired, Failed, Redriven, Released, TakenBack};
-    select(&[Failed, Released, TakenBack, Expired, Redriven][..])
+    use Requeue::{Expired, Failed, Redriven, Released, TakenBack, Unheard};
+    select(&[Failed, Released, TakenBack, Expired, Redriven, Unheard][..])
 }

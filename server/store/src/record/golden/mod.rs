@@ -73,6 +73,7 @@ fn every_value_has_the_tag_it_always_had() {
     check_field(&Requeue::TakenBack, "03");
     check_field(&Requeue::Expired, "04");
     check_field(&Requeue::Redriven, "05");
+    check_field(&Requeue::Unheard, "06");
     let ready_time = Time::from_millis(5);
     check_field(&Status::Scheduled { ready_time }, "01 05");
     check_field(&Status::Ready, "02");

@@ -42,7 +42,7 @@ fn tag(transition: &Transition) -> u8 {
         Transition::JobsRemoved { .. } => 15,
         Transition::JobsRestated { .. } => 16,
         Transition::CountersRestated { .. } => 17,
-        Transition::JobRestated(_) => 18,
+        Transition::JobRestated(_) => 26,
         Transition::ClocksRead { .. } => 27,
     }
 }
@@ -294,25 +294,12 @@ fn jobs() -> [u8; 6] {
         ),
         check(
             Transition::JobRestated(Box::new(JobRestated {
-                job: JobSeq(1000),
-                queue: QueueId(1),
-                put_time: put_time(),
-                settings: usual(),
-                size: 128,
-                attempts: 1,
-                error: "no".into(),
-                cancel: Some("why".into()),
-                outcome: Some(outcome()),
-                status: Status::Leased {
-                    lease: LeaseNumber(2000),
-                    grant_time: put_time(),
-                    lease_duration: Duration::from_secs(30),
-                    expire_time: put_time().after(Duration::from_secs(30)),
-                    holder: Holder::Get,
-                },
+                releases: 300,
+                unheard: 2,
+                ..restated(true)
             })),
-            "12 40 e807 01 80b883a1f732 00 8001 01 02 6e6f 01 03 776879 01 \
-                 0000000f4240700080000000001c0003 02 696e 02 02 6e6f 02 03 d00f \
+            "1a 43 e807 01 80b883a1f732 00 8001 01 ac02 02 02 6e6f 01 03 776879 01 \
+                 0000000f4240700080000000001c0003 02 696e 02 02 6e6f 02 05 d00f \
                  80b883a1f732 1e00 b0a285a1f732 01",
         ),
     ]
@@ -342,6 +329,30 @@ fn check_earlier(bytes: &str, transition: &Transition) -> u8 {
     bytes[0]
 }
 
+fn restated(heard: bool) -> JobRestated {
+    JobRestated {
+        job: JobSeq(1000),
+        queue: QueueId(1),
+        put_time: put_time(),
+        settings: usual(),
+        size: 128,
+        attempts: 1,
+        releases: 0,
+        unheard: 0,
+        error: "no".into(),
+        cancel: Some("why".into()),
+        outcome: Some(outcome()),
+        status: Status::Leased {
+            lease: LeaseNumber(2000),
+            grant_time: put_time(),
+            lease_duration: Duration::from_secs(30),
+            expire_time: put_time().after(Duration::from_secs(30)),
+            holder: Holder::Get,
+            heard,
+        },
+    }
+}
+
 #[test]
 fn every_record_of_earlier_versions_is_read() {
     let put = Transition::PutRemembered {
@@ -354,10 +365,18 @@ fn every_record_of_earlier_versions_is_read() {
         },
         put_time: put_time(),
     };
-    let tags = [check_earlier(
-        "07 1c 00112233445566778899aabbccddeeff 01 e807 64 8064 80b883a1f732",
-        &put,
-    )];
+    let tags = [
+        check_earlier(
+            "07 1c 00112233445566778899aabbccddeeff 01 e807 64 8064 80b883a1f732",
+            &put,
+        ),
+        check_earlier(
+            "12 40 e807 01 80b883a1f732 00 8001 01 02 6e6f 01 03 776879 01 \
+                 0000000f4240700080000000001c0003 02 696e 02 02 6e6f 02 03 d00f \
+                 80b883a1f732 1e00 b0a285a1f732 01",
+            &Transition::JobRestated(Box::new(restated(false))),
+        ),
+    ];
     let known: Vec<u8> = EARLIER.iter().map(|(tag, _)| *tag).collect();
     assert_eq!(tags, known[..], "each record has one example");
 }
