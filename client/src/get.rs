@@ -8,9 +8,10 @@ use leaseq_proto::v1 as proto;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::leased::LeasedJob;
 use crate::put::{Call, WAIT_MAX};
+use crate::unclaimed;
 use crate::wire;
 
 /// What a Get gave.
@@ -98,7 +99,24 @@ impl Get {
     }
 
     /// Makes the call, and tells beside the jobs when their leases end.
+    ///
+    /// When this future is dropped while an answer is on its way, the jobs in it are released in
+    /// the background.
     pub async fn leased(self) -> Result<Leased> {
+        if self.request.auto_complete {
+            // What arrives is completed: there is nothing to give back.
+            return self.ask().await;
+        }
+        let client = self.client.clone();
+        let answer = unclaimed::call(client, self.ask()).await;
+        answer.unwrap_or_else(|| {
+            Err(Error::Internal {
+                message: "the task that makes the call was stopped".to_owned(),
+            })
+        })
+    }
+
+    async fn ask(self) -> Result<Leased> {
         let Self {
             client,
             mut request,

@@ -80,6 +80,7 @@ mod resume;
 mod retry;
 mod session;
 mod signal;
+mod unclaimed;
 mod wire;
 mod worker;
 

@@ -47,6 +47,36 @@ async fn put_get_and_settle() {
     assert!(client.get("jobs").await.unwrap().is_empty());
 }
 
+/// The answer has left the server and is on its way when the call is dropped.
+#[tokio::test]
+async fn jobs_that_arrive_for_a_dropped_get_are_released() {
+    let server = TestServer::start().await;
+    let (near, proxy) = (server.client(), server.proxy().await);
+    let far = support::through(&proxy);
+    let id = near.put("jobs", "x").await.unwrap();
+    // The connection is there before its answers are held up.
+    assert!(far.get("other").await.unwrap().is_empty());
+    proxy.let_answers_through(false);
+    let state = async |wanted: JobState| {
+        loop {
+            let job = near.get_job(&id).await.unwrap();
+            if job.state == wanted {
+                return job;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let get = far.get("jobs").lease_duration(LONG).leased();
+    tokio::select! {
+        leased = get => panic!("an answer came through: {leased:?}"),
+        _ = state(JobState::Leased) => {}
+    }
+    proxy.let_answers_through(true);
+    let released = tokio::time::timeout(Duration::from_secs(60), state(JobState::Ready));
+    let job = released.await.expect("the job is released");
+    assert_eq!((job.attempts, job.release_count), (0, 1));
+}
+
 #[tokio::test]
 async fn nothing_in_time_is_no_error() {
     let server = TestServer::start().await;

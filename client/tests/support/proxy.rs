@@ -23,6 +23,8 @@ struct State {
     open: watch::Sender<bool>,
     /// Connections let through so far.
     connections: watch::Sender<usize>,
+    /// Whether what the server sends is let through.
+    answers: watch::Sender<bool>,
     /// The next connection is cut after so many bytes of each direction; 0: not.
     bytes_max: AtomicUsize,
 }
@@ -40,6 +42,7 @@ impl Proxy {
             cuts: watch::Sender::new(0),
             open: watch::Sender::new(true),
             connections: watch::Sender::new(0),
+            answers: watch::Sender::new(true),
             bytes_max: AtomicUsize::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
@@ -63,6 +66,11 @@ impl Proxy {
     /// Closed: new connections are cut at once.
     pub(crate) fn set_open(&self, open: bool) {
         self.state.open.send_replace(open);
+    }
+
+    /// Off: what the server sends waits here until it is on again.
+    pub(crate) fn let_answers_through(&self, on: bool) {
+        self.state.answers.send_replace(on);
     }
 
     /// Connections let through so far.
@@ -109,15 +117,21 @@ async fn carry(client: TcpStream, state: Arc<State>) {
     };
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
+    let always = watch::Sender::new(true);
     // Whichever ends first ends all.
     tokio::select! {
-        () = copy(client_reads, server_writes, max) => {}
-        () = copy(server_reads, client_writes, max) => {}
+        () = copy(client_reads, server_writes, max, always.subscribe()) => {}
+        () = copy(server_reads, client_writes, max, state.answers.subscribe()) => {}
         _ = cuts.changed() => {}
     }
 }
 
-async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, max: usize) {
+async fn copy(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    max: usize,
+    mut open: watch::Receiver<bool>,
+) {
     let mut left = max;
     let mut buffer = [0; 8192];
     while left > 0 {
@@ -125,7 +139,8 @@ async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin,
         let Ok(read @ 1..) = from.read(&mut buffer[..most]).await else {
             return;
         };
-        if to.write_all(&buffer[..read]).await.is_err() {
+        let opened = open.wait_for(|open| *open).await.is_ok();
+        if !opened || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
         left -= read;
