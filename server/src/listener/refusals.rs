@@ -61,10 +61,11 @@ impl Refusals {
         tokio::spawn(async move {
             let told = async {
                 match tls {
-                    Some(tls) => match tls.acceptor().accept(stream).await {
-                        Ok(stream) => go_away(stream, bound).await,
-                        Err(_) => {}
-                    },
+                    Some(tls) => {
+                        if let Ok(stream) = tls.acceptor().accept(stream).await {
+                            go_away(stream, bound).await;
+                        }
+                    }
                     None => go_away(stream, bound).await,
                 }
             };
