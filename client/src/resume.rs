@@ -2,11 +2,12 @@
 //! one breaks, names what is held, and sends the verdicts again that were not confirmed.
 //!
 //! R1: a lease is in `held` from its delivery until its verdict is confirmed or it is lost.
-//! R2: a verdict is in `unsent`, in `unconfirmed`, or confirmed; a new stream moves the second to
-//! the first.
+//! R2: a verdict is in `unsent`, in `unconfirmed`, in `postponed`, or confirmed; a new stream moves
+//! the second to the first, and so does time with the third.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
+use std::time::Duration;
 
 use leaseq_proto::v1 as proto;
 use proto::lease_request::Request;
@@ -31,6 +32,9 @@ pub(crate) enum Event {
     Settled,
 }
 
+/// When a verdict is sent again for which the server had no room.
+const POSTPONED: Duration = Duration::from_secs(1);
+
 type Opening = Pin<Box<dyn Future<Output = Result<Session>> + Send>>;
 
 enum Stream {
@@ -53,6 +57,10 @@ pub(crate) struct Resuming {
     unsent: VecDeque<LeaseToken>,
     /// The tokens of each settle request without an answer, in the order they were sent.
     unconfirmed: VecDeque<Vec<LeaseToken>>,
+    /// Verdicts that the server has no room for yet: their leases stand.
+    postponed: VecDeque<LeaseToken>,
+    /// When those are sent again.
+    again: Option<Pin<Box<Sleep>>>,
     /// Progress that was not sent yet.
     progress: VecDeque<(LeaseToken, String)>,
     /// The tokens of the extend requests without an answer.
@@ -72,6 +80,8 @@ impl Resuming {
             held: HashMap::new(),
             unsent: VecDeque::new(),
             unconfirmed: VecDeque::new(),
+            postponed: VecDeque::new(),
+            again: None,
             progress: VecDeque::new(),
             extending: VecDeque::new(),
             draining: false,
@@ -86,7 +96,7 @@ impl Resuming {
 
     /// Whether every verdict is confirmed.
     pub(crate) fn is_settled(&self) -> bool {
-        self.unsent.is_empty() && self.unconfirmed.is_empty()
+        self.unsent.is_empty() && self.unconfirmed.is_empty() && self.postponed.is_empty()
     }
 
     /// Takes a verdict, which is sent as soon as possible, together with all that wait. One on a
@@ -222,8 +232,18 @@ impl Resuming {
         let Stream::Open(session) = &mut self.stream else {
             return Ok(None);
         };
-        let event = session.next().await?;
-        self.take(event)
+        let Some(again) = &mut self.again else {
+            let event = session.next().await?;
+            return self.take(event);
+        };
+        tokio::select! {
+            event = session.next() => self.take(event?),
+            () = again.as_mut() => {
+                self.again = None;
+                self.unsent.append(&mut self.postponed);
+                Ok(None)
+            }
+        }
     }
 
     fn has_to_send(&self) -> bool {
@@ -291,11 +311,19 @@ impl Resuming {
 
     fn confirmed(&mut self, statuses: Vec<Result<()>>) {
         let tokens = self.unconfirmed.pop_front().unwrap_or_default();
-        for (token, status) in tokens.iter().zip(statuses) {
-            self.held.remove(token);
+        for (token, status) in tokens.into_iter().zip(statuses) {
+            if let Err(error @ Error::DiskFull { .. }) = status {
+                tracing::warn!("the verdict on the lease {token} is sent again later: {error}");
+                self.postponed.push_back(token);
+                continue;
+            }
+            self.held.remove(&token);
             if let Err(error) = status {
                 tracing::warn!("the verdict on the lease {token} was refused: {error}");
             }
+        }
+        if !self.postponed.is_empty() && self.again.is_none() {
+            self.again = Some(Box::pin(tokio::time::sleep(POSTPONED)));
         }
     }
 

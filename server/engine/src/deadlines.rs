@@ -1,6 +1,6 @@
 //! What falls due when, in the order of time.
 //!
-//! There are three of these: two in the durable state (what follows from transitions
+//! There are four of these: three in the durable state (what follows from transitions
 //! alone), and one for what lives only while the process does. `Tick` takes what is due
 //! from all of them.
 
@@ -34,8 +34,10 @@ pub(crate) struct Deadlines<T>(BTreeSet<(T, Deadline)>);
 /// The deadlines of jobs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct JobDeadlines {
-    /// Delays and retention: they count all time that passes.
+    /// Delays: they count all time that passes.
     pub(crate) jobs: Deadlines<Time>,
+    /// Retention of jobs that have ended, the same.
+    pub(crate) kept: Deadlines<Time>,
     /// Ends of leases: they do not count stalls.
     pub(crate) leases: Deadlines<LeaseTime>,
 }

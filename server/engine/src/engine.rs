@@ -10,6 +10,7 @@ use crate::live::Live;
 use crate::live::session::Session;
 use crate::pending::PendingWork;
 use crate::settings::EngineConfig;
+use crate::space::Space;
 use crate::state::State;
 use crate::state::evolve::{Unknown, is_session};
 use crate::time::{Duration, Time};
@@ -240,17 +241,37 @@ impl Engine {
         Turn::new(now, &self.config, &mut self.state, &mut self.live, out)
     }
 
+    /// How much room the store has from now on, and how many bytes the next batch may
+    /// write. Those who had to wait for room are looked at with the next `finish`.
+    pub fn set_space(&mut self, space: Space, room: u64) {
+        let before = std::mem::replace(&mut self.live.space, space);
+        self.live.room = room;
+        let puts_again = before > Space::Enough && space == Space::Enough;
+        let grants_again = self.live.starved && !self.live.is_held_back();
+        if grants_again || puts_again {
+            self.live.starved = false;
+            for queue in self.state.queues.ids() {
+                self.pending.queues.add(queue);
+            }
+        }
+    }
+
     /// When the next `Command::Tick` is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         if !self.left_over.is_empty() || self.live.waits.owes_answers() {
             return Some(Time::default()); // at once
         }
-        let leases = self.state.deadlines.leases.next();
+        let deadlines = &self.state.deadlines;
+        let (mut leases, mut jobs) = (deadlines.leases.next(), deadlines.jobs.next());
+        if self.live.is_held_back() {
+            // Without room, leases do not end and nothing becomes ready: see `tick`.
+            (leases, jobs) = (None, None);
+        }
         let first = leases.into_iter().chain(self.live.deadlines.next()).min();
         let first = first.map(|at| self.state.lease_clock.time(at));
-        let jobs = self.state.deadlines.jobs.next();
-        jobs.into_iter().chain(first).min()
+        let jobs = jobs.into_iter().chain(deadlines.kept.next());
+        jobs.chain(first).min()
     }
 
     /// How many Puts are remembered by their request id.

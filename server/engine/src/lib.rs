@@ -27,6 +27,7 @@
 //! | `matching` | who gets ready jobs: the only place that grants leases |
 //! | `ending` | how attempts and jobs end: the only place that ends them |
 //! | `deadlines` | what falls due when |
+//! | [`space`] | what is written, and what is not, when the disk is full |
 //!
 //! Invariants I1 to I14 are listed in `state/invariants` and `live/invariants`,
 //! which check them by a full scan.
@@ -36,6 +37,7 @@ pub mod effect;
 pub mod id;
 pub mod rejection;
 pub mod settings;
+pub mod space;
 pub mod time;
 pub mod transition;
 

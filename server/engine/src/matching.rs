@@ -10,6 +10,7 @@ use crate::id::{JobSeq, LeaseNumber, LeaseRef, QueueId, QueueName, SessionId, Ti
 use crate::live::line::Line;
 use crate::live::wait::{Wait, Waiting};
 use crate::live::{Note, Waiter};
+use crate::space::GRANT_BYTES;
 use crate::state::ready::Ready;
 use crate::time::Duration;
 use crate::transition::{Holder, Transition};
@@ -43,11 +44,16 @@ impl Turn<'_> {
                 }
                 return;
             };
+            let grants_max = self.grants_in_room();
+            if grants_max == 0 {
+                return self.live.starved = true;
+            }
             if left_in_round == 0 {
                 left_in_round = line.map_or(1, Line::len);
             }
             let ready = usize::try_from(queue.counts.ready).unwrap_or(usize::MAX);
-            let part = (ready / left_in_round).clamp(1, end - self.out.steps);
+            let part_max = grants_max.min(end - self.out.steps);
+            let part = (ready / left_in_round).clamp(1, part_max);
             left_in_round -= 1;
             self.out.steps += 1;
             let name = queue.name.clone();
@@ -236,6 +242,7 @@ impl Turn<'_> {
             holder,
             lease_duration,
         };
+        self.spend(GRANT_BYTES * picked.jobs.len() as u64);
         self.emit_held_by(session, granted);
         (picked.jobs, picked.sizes, grants)
     }

@@ -1,6 +1,7 @@
 //! Why a rule said no. Normal, not an error of the server; nothing has changed.
 
 use crate::id::{JobId, QueueName};
+use crate::space::Unwritten;
 use crate::transition::{JobState, VerdictKind};
 
 /// A rule said no. The texts are for people who called: what, to what, what to do.
@@ -104,6 +105,16 @@ pub enum Rejection {
         limit: &'static str,
         /// Its value.
         max: u64,
+    },
+    /// The disk is full.
+    #[error(
+        "the server's disk is full, so it {} for now; retry later, or make room on the disk of \
+         the data directory",
+        .what.what()
+    )]
+    DiskFull {
+        /// What is not written.
+        what: Unwritten,
     },
     /// The server is shutting down.
     #[error(

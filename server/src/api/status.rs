@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use leaseq_engine::rejection::Rejection;
+use leaseq_engine::space::Unwritten;
 use leaseq_engine::transition::JobState;
 use leaseq_proto::v1::{ErrorReason, ItemStatus};
 use tonic::{Code, Status};
@@ -207,14 +208,6 @@ fn explain_refusal(refusal: &Refusal) -> Explained {
              is not known: retry it when the server is back",
         )
         .retry(RETRY_SOON),
-        Refusal::DiskFull => Explained::new(
-            Code::ResourceExhausted,
-            ErrorReason::DiskFull,
-            "the server's disk is down to the reserve, so it takes no new jobs; settling goes \
-             on. Make room on the data directory's disk",
-        )
-        .quota("disk")
-        .retry(RETRY_LATER),
         Refusal::Overloaded { limit, max } => explain_limit(limit, *max),
     }
 }
@@ -284,6 +277,13 @@ fn explain_rejection(rejection: &Rejection) -> Explained {
             .precondition(job.to_string()),
         Rejection::SessionNotFound => said(Code::Aborted, ErrorReason::SessionExpired),
         Rejection::LimitReached { limit, max } => explain_limit(limit, *max),
+        Rejection::DiskFull { what } => {
+            let is_new = matches!(what, Unwritten::Jobs | Unwritten::Queues);
+            let after = if is_new { RETRY_LATER } else { RETRY_SOON };
+            said(Code::ResourceExhausted, ErrorReason::DiskFull)
+                .quota("disk")
+                .retry(after)
+        }
         Rejection::Draining => said(Code::Unavailable, ErrorReason::Draining).retry(RETRY_SOON),
     }
 }

@@ -34,8 +34,6 @@ pub(crate) enum Refusal {
     Draining,
     /// The journal could not be written: the server is about to end.
     StoreFailed,
-    /// The disk is down to the reserve, and this would add to it.
-    DiskFull,
     /// A limit of the shard is reached.
     Overloaded {
         /// The configuration key of the limit.

@@ -12,7 +12,9 @@ use leaseq_engine::effect::{Effect, JobResult, Reply};
 use leaseq_engine::id::JobSeq;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::Content;
-use leaseq_store::{Batch, CommitError, Compaction, Epoch, Loaded, Position, Store, StoreError};
+use leaseq_store::{
+    Batch, CommitError, Compaction, Epoch, Loaded, Position, Report, Space, Store, StoreError,
+};
 use tracing::{debug, warn};
 
 use super::answer::{Answer, Refusal};
@@ -210,10 +212,12 @@ impl Committer {
             .commit(self.epoch, self.next, Batch { time, transitions })?;
         self.next = committed.next;
         let metrics = &self.handle.shared.metrics;
+        let (was, _) = metrics.space();
         metrics
             .batch_commands
             .record(commands, &super::metrics::BATCH_BUCKETS);
         metrics.committed(&committed, started.elapsed());
+        self.tell_space(was, &committed.report);
         metrics.jobs.add(&tally);
         debug!(
             commands,
@@ -303,22 +307,27 @@ impl Committer {
         Ok(())
     }
 
-    fn report(&self, report: leaseq_store::Report) {
+    fn report(&self, report: Report) {
         let metrics = &self.handle.shared.metrics;
-        let was = metrics
-            .disk_reserve
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let (was, _) = metrics.space();
         metrics.report(&report);
-        let is = metrics
-            .disk_reserve
-            .load(std::sync::atomic::Ordering::Relaxed);
-        if was != is {
-            let state = if is {
-                "refused: the disk is down to the reserve"
-            } else {
-                "taken again"
-            };
-            warn!(disk_bytes = report.disk_bytes, "puts are {state}");
+        self.tell_space(was, &report);
+    }
+
+    /// Says when puts are refused, and when they are taken again. The tiers between may
+    /// come and go: the metrics have them.
+    fn tell_space(&self, was: Space, report: &Report) {
+        if (was == Space::Enough) == (report.space == Space::Enough) {
+            return;
+        }
+        let disk_bytes = report.disk_bytes;
+        if report.space == Space::Enough {
+            warn!(disk_bytes, "the disk has room again: puts are taken");
+        } else {
+            warn!(
+                disk_bytes,
+                "the disk is full: puts are refused until there is room"
+            );
         }
     }
 

@@ -11,17 +11,18 @@ use leaseq_engine::id::{NamespaceTag, NumberFloor};
 use leaseq_engine::settings::EngineConfig;
 use leaseq_engine::time::Time;
 use leaseq_engine::{Engine, Output};
-use leaseq_store::{Batch, Loaded, Store, StoreError};
+use leaseq_store::{Batch, Loaded, Space, Store, StoreError};
 use tracing::{error, info, warn};
 
 use super::answer::Refusal;
 use super::clock::Clock;
-use super::committer::{CommitHandle, Committer};
+use super::committer::{CommitHandle, Committer, Ended};
 use super::handle::{Condition, Identity, ShardHandle, Shared};
 use super::inbox::{Inbox, Input, Route};
 use super::looks::{self, Looks};
 use super::shortcomings;
 use super::wall::{self, Wall, WallWatch};
+use super::weight::{content_bytes, jobs_in, splitmix};
 use super::work::Work;
 
 /// How many batches may wait for the committer. One: while a batch is being made
@@ -127,12 +128,11 @@ fn live(
         options,
         commit,
         taken: VecDeque::new(),
+        first: None,
         looks: Looks::new(handle.shared.clock.now()),
         wall: WallWatch::default(),
     };
-    let mut work = Work::new(handle.shared.clock.now());
-    work.output = first;
-    if driver.commit.commit(work, false).is_ok() {
+    if driver.begin(first, handle.shared.clock.now()).is_ok() {
         handle.inbox.open();
         driver.shared.condition.send_replace(Condition::Serving);
         driver.run();
@@ -162,6 +162,7 @@ fn recover(
             .try_for_each(|transition| engine.restore(transition, trimmed))
             .map_err(|error| error.to_string())
     })?;
+    shared.metrics.report(&loaded.report);
     let mut first = Output::default();
     if engine.identity().is_none() {
         let (tag, token_key) = new_identity()?;
@@ -223,11 +224,25 @@ struct Driver {
     commit: CommitHandle,
     /// Taken from the inbox and not yet decided.
     taken: VecDeque<Input>,
+    /// What the engine had to say about the restart, as long as it is not written. It goes
+    /// with the first batch: on a full disk, starts alone write nothing.
+    first: Option<Output>,
     looks: Looks,
     wall: WallWatch,
 }
 
 impl Driver {
+    /// Writes what the engine had to say about the restart, unless there is no room.
+    fn begin(&mut self, first: Output, now: Time) -> Result<(), Ended> {
+        if self.shared.metrics.space().0 >= Space::Last {
+            self.first = Some(first);
+            return Ok(());
+        }
+        let mut work = Work::new(now);
+        work.output = first;
+        self.commit.commit(work, false)
+    }
+
     /// Decides until it is told to stop or the committer has failed.
     fn run(&mut self) {
         loop {
@@ -239,12 +254,22 @@ impl Driver {
                     return;
                 }
             }
+            let (space, room) = self.shared.metrics.space();
+            // Two batches may be under way that the store has not written yet.
+            self.engine.set_space(space, room / 4);
             let mut work = Work::new(self.shared.clock.now());
             let stalled = self.look(&mut work);
             self.decide(&mut work);
+            if space > Space::Enough {
+                self.shared.metrics.unwritten(&work.output.effects);
+            }
             let only_stalled = stalled && work.output.transitions.len() == 1;
             let stop = work.stop;
             let something = !work.is_empty();
+            let writes = !work.output.transitions.is_empty();
+            if writes && let Some(first) = self.first.take() {
+                work.put_before(first);
+            }
             // With commands waiting, the disk and the engine work at the same time.
             let idle = self.taken.is_empty() && self.inbox.is_empty();
             if (something && self.commit.commit(work, idle).is_err()) || stop {
@@ -352,15 +377,6 @@ impl Driver {
         self.shared.metrics.commands.fetch_add(1, Ordering::Relaxed);
         work.commands += 1;
         let bytes = content_bytes(&command);
-        let is_put = matches!(command, Command::Put(_));
-        if is_put && self.shared.metrics.disk_reserve.load(Ordering::Relaxed) {
-            self.shared
-                .metrics
-                .disk_full_refusals
-                .fetch_add(1, Ordering::Relaxed);
-            work.refused.push((route, Refusal::DiskFull));
-            return 0;
-        }
         if !matches!(route, Route::None) {
             work.routes.push(route);
         }
@@ -373,40 +389,4 @@ impl Driver {
         self.engine.decide(work.time, command, &mut work.output);
         bytes
     }
-}
-
-/// Bytes that a command brings into the journal beside a few fixed ones.
-pub(super) fn content_bytes(command: &Command) -> usize {
-    match command {
-        Command::Put(put) => put
-            .jobs
-            .iter()
-            .map(|job| job.content.payload.len() + job.content.headers.len())
-            .sum(),
-        Command::Settle(settle) => settle
-            .settlements
-            .iter()
-            .flatten()
-            .map(|settlement| match &settlement.verdict {
-                leaseq_engine::command::Verdict::Complete { result } => result.len(),
-                _ => 0,
-            })
-            .sum(),
-        _ => 0,
-    }
-}
-
-/// How many jobs a command is about; one, if it does not say.
-fn jobs_in(command: &Command) -> usize {
-    match command {
-        Command::Put(put) => put.jobs.len(),
-        Command::Settle(settle) => settle.settlements.len(),
-        _ => 1,
-    }
-}
-
-/// Jitter for what a tick retries: spread by the moment is enough.
-fn splitmix(time: Time) -> u64 {
-    let z = time.as_millis().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }

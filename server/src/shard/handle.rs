@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answer::{Answer, Pending, Refusal};
 use super::clock::{Clock, WallOffset};
-use super::driver::content_bytes;
 use super::inbox::{Inbox, Input, Route};
 use super::link::SessionLink;
 use super::metrics::ShardMetrics;
 use super::outboxes::Outlet;
 use super::signs::Signs;
+use super::weight::content_bytes;
 use crate::credit::Credit;
 
 /// How the shard is.

@@ -1,9 +1,11 @@
 //! The shard's figures: plain atomics, written by its two threads, read when
 //! somebody scrapes.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use leaseq_engine::effect::Effect;
+use leaseq_engine::space::{self, Unwritten};
 use leaseq_store::{Committed, Report, Space};
 
 use super::tally::JobCounters;
@@ -34,8 +36,8 @@ pub(crate) struct ShardMetrics {
     pub(crate) commit_micros: Histogram,
     /// How long the disk's sync took of that, in microseconds.
     pub(crate) sync_micros: Histogram,
-    /// Puts refused because the disk is down to the reserve.
-    pub(crate) disk_full_refusals: AtomicU64,
+    /// What was not written because the disk is full.
+    disk_full: [AtomicU64; Unwritten::ALL.len()],
     /// Commands refused because too many were waiting.
     pub(crate) inbox_full_refusals: AtomicU64,
     /// What happened to jobs.
@@ -49,10 +51,12 @@ pub(crate) struct ShardMetrics {
     pub(crate) disk_bytes: AtomicU64,
     /// Segments on disk.
     pub(crate) segments: AtomicU64,
-    /// Whether the disk is down to the reserve.
-    pub(crate) disk_reserve: AtomicBool,
     /// For how long the server was stalled, in milliseconds.
     pub(crate) stalled_millis: AtomicU64,
+    /// Which of `Space::ALL` there is.
+    space: AtomicU64,
+    /// Bytes that may be written before only compaction writes.
+    room: AtomicU64,
     /// How long the last start took to read the journal, in microseconds.
     pub(crate) recovery_micros: AtomicU64,
     /// Bytes of a torn batch cut off at the last start.
@@ -79,8 +83,27 @@ impl ShardMetrics {
     pub(super) fn report(&self, report: &Report) {
         self.disk_bytes.store(report.disk_bytes, Ordering::Relaxed);
         self.segments.store(report.segments, Ordering::Relaxed);
-        self.disk_reserve
-            .store(report.space == Space::Reserve, Ordering::Relaxed);
+        self.space.store(report.space as u64, Ordering::Relaxed);
+        self.room.store(report.room, Ordering::Relaxed);
+    }
+
+    /// How much room the store has, and how many bytes may be written in it.
+    pub(crate) fn space(&self) -> (Space, u64) {
+        let at = usize::try_from(self.space.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let space = Space::ALL.get(at).copied().unwrap_or(Space::Full);
+        (space, self.room.load(Ordering::Relaxed))
+    }
+
+    /// Counts what these effects refuse because the disk is full.
+    pub(super) fn unwritten(&self, effects: &[Effect]) {
+        for what in space::unwritten(effects) {
+            self.disk_full[what as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often this was not written because the disk is full.
+    pub(crate) fn disk_full(&self, what: Unwritten) -> u64 {
+        self.disk_full[what as usize].load(Ordering::Relaxed)
     }
 }
 

@@ -27,6 +27,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod wall;
+mod weight;
 mod work;
 
 pub(crate) use answer::{Answer, Pending, Refusal};

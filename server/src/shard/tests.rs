@@ -20,6 +20,7 @@ use crate::credit::Credit;
 
 mod batches;
 mod bounds;
+mod full_disk;
 mod time;
 
 /// What a test says to the store and sees of it.
@@ -86,6 +87,7 @@ impl Store for ScriptedStore {
             torn_bytes: 0,
             loss: None,
             shortcomings: Shortcomings::default(),
+            report: Report::default(),
         })
     }
 
@@ -119,6 +121,7 @@ impl Store for ScriptedStore {
         state.batches.push(batch);
         let report = Report {
             space: state.space,
+            room: 1 << 30,
             ..Report::default()
         };
         let next = Position(at.0 + 1);
@@ -139,6 +142,7 @@ impl Store for ScriptedStore {
         let space = self.0.state.lock().unwrap().space;
         Ok(Compaction::Idle(Report {
             space,
+            room: 1 << 30,
             ..Report::default()
         }))
     }
@@ -342,7 +346,10 @@ async fn a_full_disk_refuses_puts_and_nothing_else() {
             break refused;
         }
     };
-    assert_eq!(refused, Refusal::DiskFull);
+    let what = leaseq_engine::space::Unwritten::Jobs;
+    let disk_full = leaseq_engine::rejection::Rejection::DiskFull { what };
+    assert_eq!(refused, Refusal::Rejected(disk_full));
+    assert!(shard.metrics().disk_full(what) > 0);
     let (_, payload) = got(get(&shard, LONG)).await;
     assert_eq!(&payload[..], b"last");
 }

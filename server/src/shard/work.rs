@@ -47,6 +47,13 @@ impl Work {
         }
     }
 
+    /// Puts what happened before it into the batch.
+    pub(super) fn put_before(&mut self, mut first: Output) {
+        first.transitions.append(&mut self.output.transitions);
+        first.effects.append(&mut self.output.effects);
+        self.output = first;
+    }
+
     /// Whether the committer has nothing to do with it.
     pub(super) fn is_empty(&self) -> bool {
         self.output.transitions.is_empty()

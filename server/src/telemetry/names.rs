@@ -63,7 +63,8 @@ pub(super) const STORE_COMMIT_SECONDS: &str = "leaseq_store_commit_seconds";
 pub(super) const STORE_SYNC_SECONDS: &str = "leaseq_store_sync_seconds";
 pub(super) const STORE_BYTES: &str = "leaseq_store_bytes";
 pub(super) const STORE_SEGMENTS: &str = "leaseq_store_segments";
-pub(super) const STORE_RESERVE: &str = "leaseq_store_disk_reserve";
+pub(super) const STORE_SPACE: &str = "leaseq_store_space";
+pub(super) const DISK_FULL_REFUSALS: &str = "leaseq_disk_full_refusals";
 pub(super) const STORE_RECOVERY_SECONDS: &str = "leaseq_store_recovery_seconds";
 pub(super) const STORE_TORN_BYTES: &str = "leaseq_store_torn_bytes";
 

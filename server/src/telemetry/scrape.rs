@@ -5,7 +5,8 @@ use std::fmt::{Error, Result};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use leaseq_engine::effect::{Counts, QueueView};
+use leaseq_engine::effect::QueueView;
+use leaseq_engine::space::{Space, Unwritten};
 use leaseq_engine::time::Time;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -14,7 +15,9 @@ use prometheus_client::registry::Registry;
 use tonic::Code;
 
 use super::grpc::{AuthFailure, CODES, ConnectionEnd, ConnectionLimit, GrpcMetrics};
+use super::labels::{space_name, unwritten};
 use super::names;
+use super::queue_row::{QueueRow, states};
 use super::refusals::limits_refused;
 use super::sheet::{COUNTER, GAUGE, HISTOGRAM, Label, Sheet, counter, gauge, histogram, seconds};
 use crate::shard::{BATCH_BUCKETS, JobFact, ShardHandle};
@@ -193,8 +196,14 @@ impl Collected {
             for (limit, count) in limits_refused() {
                 counter(metric, &[("limit", limit)], count)?;
             }
-            let disk = shard.disk_full_refusals.load(Relaxed);
-            counter(metric, &[("limit", "disk")], disk)
+            Ok(())
+        })?;
+        let help = "Refusals because the disk is full, by what was not written";
+        sheet.family(names::DISK_FULL_REFUSALS, help, COUNTER, |metric| {
+            for what in Unwritten::ALL {
+                counter(metric, &[("what", unwritten(what))], shard.disk_full(what))?;
+            }
+            Ok(())
         })?;
         let help = "Calls that a bug ended; each is in the log";
         sheet.counter(names::PANICS, help, view.panics)
@@ -304,9 +313,19 @@ impl Collected {
             "Segments on disk",
             read(&metrics.segments),
         )?;
-        let help = "1 if the disk is down to the reserve and Puts are refused";
-        let reserve = u64::from(metrics.disk_reserve.load(Relaxed));
-        sheet.gauge(names::STORE_RESERVE, help, reserve)?;
+        let (space, _) = metrics.space();
+        let help =
+            "1 for the room there is: enough; or the disk is full, and less and less is written";
+        sheet.family(names::STORE_SPACE, help, GAUGE, |metric| {
+            for one in Space::ALL {
+                gauge(
+                    metric,
+                    &[("space", space_name(one))],
+                    u64::from(one == space),
+                )?;
+            }
+            Ok(())
+        })?;
         let help = "How long the last start took to read the journal";
         let recovery = read(&metrics.recovery_micros) as f64 / 1e6;
         sheet.family(names::STORE_RECOVERY_SECONDS, help, GAUGE, |m| {
@@ -342,62 +361,4 @@ fn method_labels(method: &super::grpc::Method) -> [Label<'_>; 3] {
         ("grpc_method", &method.name),
         ("grpc_type", method.kind),
     ]
-}
-
-fn states(counts: &Counts) -> [(&'static str, u64); 6] {
-    [
-        ("scheduled", counts.scheduled),
-        ("ready", counts.ready),
-        ("leased", counts.leased),
-        ("completed", counts.completed),
-        ("dead", counts.dead),
-        ("cancelled", counts.cancelled),
-    ]
-}
-
-/// One queue, or all that share a label.
-struct QueueRow<'a> {
-    name: &'a str,
-    counts: Counts,
-    oldest_ready: Duration,
-    bytes: u64,
-    paused: u64,
-    waiting: u64,
-    waiting_for_bytes: u64,
-}
-
-impl<'a> QueueRow<'a> {
-    fn new(queue: &'a QueueView, now: Time) -> Self {
-        Self {
-            name: queue.name.as_str(),
-            counts: queue.counts,
-            oldest_ready: queue
-                .oldest_ready
-                .map_or(Duration::ZERO, |put| now.since(put)),
-            bytes: queue.bytes,
-            paused: u64::from(queue.paused),
-            waiting: queue.waiting,
-            waiting_for_bytes: queue.waiting_for_bytes,
-        }
-    }
-
-    fn add(self, other: Self) -> Self {
-        let (a, b) = (self.counts, other.counts);
-        Self {
-            name: names::OTHER_QUEUES,
-            counts: Counts {
-                scheduled: a.scheduled + b.scheduled,
-                ready: a.ready + b.ready,
-                leased: a.leased + b.leased,
-                completed: a.completed + b.completed,
-                dead: a.dead + b.dead,
-                cancelled: a.cancelled + b.cancelled,
-            },
-            oldest_ready: self.oldest_ready.max(other.oldest_ready),
-            bytes: self.bytes + other.bytes,
-            paused: self.paused + other.paused,
-            waiting: self.waiting + other.waiting,
-            waiting_for_bytes: self.waiting_for_bytes + other.waiting_for_bytes,
-        }
-    }
 }

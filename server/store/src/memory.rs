@@ -123,6 +123,7 @@ impl Store for MemoryStore {
             torn_bytes: 0,
             loss: None,
             shortcomings: Shortcomings::default(),
+            report: memory.report(),
         })
     }
 
@@ -163,6 +164,7 @@ impl Memory {
     fn report(&self) -> Report {
         Report {
             space: Space::Enough,
+            room: u64::MAX,
             disk_bytes: 0,
             segments: self.segments.len() as u64,
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use leaseq_engine::id::JobSeq;
+pub use leaseq_engine::space::Space;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{Content, Transition};
 
@@ -88,6 +89,8 @@ pub struct Loaded {
     pub last_time: Time,
     /// Bytes of a torn, never acknowledged batch that were cut off the end.
     pub torn_bytes: u64,
+    /// How the store stands.
+    pub report: Report,
     /// What is missing, if the store was told to start without it.
     pub loss: Option<Loss>,
     /// What the file system lacks.
@@ -162,22 +165,15 @@ pub struct Committed {
 /// How the store stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Report {
-    /// Whether there is room for more jobs.
+    /// How much room there is.
     pub space: Space,
+    /// Bytes that may be written before there is room for compaction only. Meaningless
+    /// while there is enough.
+    pub room: u64,
     /// Bytes on disk, reserve included.
     pub disk_bytes: u64,
     /// Segments on disk.
     pub segments: u64,
-}
-
-/// Whether there is room for more jobs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Space {
-    /// There is.
-    #[default]
-    Enough,
-    /// Down to the reserve: only what ends jobs may be committed.
-    Reserve,
 }
 
 /// What a step of `compact` wants.

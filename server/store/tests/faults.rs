@@ -224,27 +224,3 @@ fn a_server_starts_on_a_full_disk() {
     let committed = trial.commit_all(&mut journal, ledger).unwrap();
     assert_eq!(committed.report.space, Space::Reserve);
 }
-
-#[test]
-fn even_the_reserve_used_up_loses_nothing() {
-    let (disk, mut trial) = (FaultyDisk::new(), Trial::new());
-    let (mut journal, _) = filled(&mut trial, &disk);
-    let mut commits = 0;
-    let full = loop {
-        let ledger = trial.model().restate_ledger(|_| true);
-        match trial.commit_all(&mut journal, ledger) {
-            Ok(_) => commits += 1,
-            Err(error) => break error.to_string(),
-        }
-    };
-    assert!(
-        commits > 20,
-        "the reserve is a whole segment: {commits} commits"
-    );
-    assert!(full.contains("no room"), "{full}");
-    disk.kill();
-    disk.capacity(u64::MAX);
-    let mut journal = loaded(&mut trial, &disk);
-    trial.check_contents(&mut journal).unwrap();
-    run(&mut trial, &mut journal, &mut Workload::new(1, 500), 20).unwrap();
-}

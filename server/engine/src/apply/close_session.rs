@@ -21,6 +21,7 @@ impl Turn<'_> {
             .sessions
             .get(&id)
             .is_some_and(|s| s.expire_time <= self.lease_now())
+            && !self.is_held_back()
         {
             self.expire_session(id, due_max(self.config));
         }

@@ -51,6 +51,7 @@ impl Turn<'_> {
             // Never to an earlier moment: an extension may arrive late. The first one shows in any
             // case that the worker has the job.
             if asked > expire_time || current.is_unheard() {
+                self.room_for_extension(&current)?;
                 expire_time = expire_time.max(asked);
                 self.emit(Transition::LeaseExtended { lease, expire_time });
             }
@@ -62,7 +63,7 @@ impl Turn<'_> {
     }
 
     /// When the lease ends as things are: that of a session with its session.
-    pub(super) fn expire_time(&self, lease: &Lease) -> Time {
+    pub(crate) fn expire_time(&self, lease: &Lease) -> Time {
         let session = lease.session.and_then(|id| self.live.sessions.get(&id));
         let end = session.map_or(lease.expire_time, |session| session.expire_time);
         self.state.lease_clock.time(end)

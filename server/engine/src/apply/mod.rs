@@ -43,6 +43,9 @@ use crate::turn::Turn;
 impl Turn<'_> {
     /// Decides the command.
     pub(crate) fn decide(&mut self, command: Command) {
+        if self.refused_for_room(&command) {
+            return;
+        }
         match command {
             Command::Put(put) => self.put(put),
             Command::Get(get) => self.get(get),

@@ -7,6 +7,7 @@ use crate::ending::job_settings;
 use crate::id::{JobId, JobSeq, QueueId, QueueName};
 use crate::rejection::Rejection;
 use crate::settings::JobSettings;
+use crate::space::{Space, Unwritten};
 use crate::state::queue::Queue;
 use crate::transition::{Content, PutJobs, Sizes, Transition};
 use crate::turn::Turn;
@@ -36,6 +37,9 @@ impl Turn<'_> {
     /// Does the Puts that wait for room in this queue, in their order, as far as
     /// there is room, until `end` steps are done.
     pub(crate) fn admit_blocked_puts(&mut self, queue: QueueId, end: usize) {
+        if self.live.space > Space::Enough {
+            return; // they wait for the disk as they do for their queue
+        }
         while self.out.steps < end
             && let Some(first) = self.live.waits.first_blocked(queue)
         {
@@ -66,6 +70,7 @@ impl Turn<'_> {
         if let Some(ids) = self.repeated(put)? {
             return Ok(Admission::Repeat(ids));
         }
+        self.need(Space::Enough, Unwritten::Jobs)?;
         self.queues_may_be_created(put)?;
         let replies = replies(put);
         let own = replies.iter().find(|(queue, _)| **queue == put.queue);

@@ -8,6 +8,7 @@ use crate::ending::{Attempt, Ending, is_forgotten};
 use crate::id::{JobSeq, LeaseRef, Scope};
 use crate::rejection::Rejection;
 use crate::settings::RetryPolicy;
+use crate::space::Space;
 use crate::state::job::Lease;
 use crate::transition::{End, Requeue, VerdictKind};
 use crate::turn::Turn;
@@ -33,9 +34,10 @@ impl Turn<'_> {
         }
         let mut results = Vec::with_capacity(settle.settlements.len());
         let mut alike = Alike::NONE;
+        let has_room = self.live.space == Space::Enough;
         for (settlement, salt) in settle.settlements.into_iter().zip(0..) {
             let result = settlement.and_then(|settlement| {
-                if self.complete_alike(&alike, &settlement) {
+                if has_room && self.complete_alike(&alike, &settlement) {
                     return Ok(());
                 }
                 alike = self.alike(&settle.scope, settlement.lease.job);
@@ -79,15 +81,16 @@ impl Turn<'_> {
         settlement: Settlement,
         random: u64,
     ) -> Result<(), Rejection> {
-        let Settlement { lease, verdict } = settlement;
+        let lease = settlement.lease;
         if let Some(queue) = self.state.queue_of(lease.job) {
             self.permit(scope, queue)?;
         }
         let Some((_, current)) = self.state.leased(lease) else {
-            return self.settled_before(lease, verdict.kind());
+            return self.settled_before(lease, settlement.verdict.kind());
         };
         let current = *current;
-        match verdict {
+        self.room_for_verdict(&settlement, &current)?;
+        match settlement.verdict {
             Verdict::Complete { result } => self.complete_with(lease, result),
             Verdict::Fail { error, retry_delay } => {
                 let delay = retry_delay.unwrap_or_else(|| self.retry_delay(lease, random));

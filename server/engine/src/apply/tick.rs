@@ -4,7 +4,7 @@
 use crate::deadlines::Deadline;
 use crate::effect::Effect;
 use crate::id::{JobSeq, SessionId, Ticket};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::transition::Transition;
 use crate::turn::Turn;
 
@@ -18,6 +18,9 @@ struct DueJobs {
     expired: Vec<JobSeq>,
     run_time_over: Vec<JobSeq>,
 }
+
+/// When a session whose leases cannot end for lack of room is looked at again.
+const HELD_BACK: Duration = Duration::from_secs(1);
 
 impl Turn<'_> {
     pub(super) fn tick(&mut self) {
@@ -66,11 +69,16 @@ impl Turn<'_> {
     /// The first `max` of what is due, in the order of time.
     fn due(&self, max: usize) -> Vec<(Time, Deadline)> {
         let (now, clock) = (self.lease_now(), self.state.lease_clock);
-        let leases = self.state.deadlines.leases.due(now, max);
+        let deadlines = &self.state.deadlines;
+        // Without room for grants nobody could lease what comes back: it waits, so that
+        // what ends jobs has the room.
+        let max_back = if self.is_held_back() { 0 } else { max };
+        let leases = deadlines.leases.due(now, max_back);
         let live = self.live.deadlines.due(now, max);
         let leases = leases.chain(live).map(|(at, what)| (clock.time(at), what));
-        let jobs = self.state.deadlines.jobs.due(self.now, max);
-        let mut due: Vec<_> = jobs.chain(leases).collect();
+        let jobs = deadlines.jobs.due(self.now, max_back);
+        let kept = deadlines.kept.due(self.now, max);
+        let mut due: Vec<_> = jobs.chain(kept).chain(leases).collect();
         due.sort_unstable();
         due.truncate(max);
         due
@@ -115,6 +123,11 @@ impl Turn<'_> {
                 .effects
                 .push(Effect::SessionExpired { session: id });
             self.leave_behind(id, expire_time);
+        }
+        if self.is_held_back() {
+            let later = self.lease_now().after(HELD_BACK);
+            self.live.look_at_session_at(id, later);
+            return 0;
         }
         self.expire_session(id, max)
     }

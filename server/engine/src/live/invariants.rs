@@ -62,7 +62,8 @@ impl Live {
             let Some((id, queue)) = state.queues.named(name) else {
                 continue;
             };
-            if queue.counts.ready > 0 && !queue.paused && !left_over.queues.contains(id) {
+            let is_ready = queue.counts.ready > 0 && !queue.paused && !self.starved;
+            if is_ready && !left_over.queues.contains(id) {
                 return Err(format!("I14: jobs of {name:?} and those who wait for them"));
             }
         }
@@ -111,7 +112,7 @@ impl Live {
             };
             let size = state.first_ready_size(queue);
             let fits = size.is_some_and(|size| session.is_some_and(|it| size <= it.byte_room()));
-            if fits && !of.paused && !left_over.queues.contains(queue) {
+            if fits && !of.paused && !self.starved && !left_over.queues.contains(queue) {
                 return Err(format!("I15: the first job of {name:?} fits {session:?}"));
             }
         }
@@ -121,7 +122,9 @@ impl Live {
     fn check_session(&self, id: SessionId, session: &Session) -> Result<(), String> {
         let deadline = session.deadline;
         let expires = deadline.is_some_and(|at| {
-            at <= session.expire_time && self.deadlines.contains(at, Deadline::Session(id))
+            // What is left of a session may have had to wait for room.
+            let in_time = at <= session.expire_time || !session.is_open();
+            in_time && self.deadlines.contains(at, Deadline::Session(id))
         });
         if !expires || (!session.is_open() && session.held.is_empty()) {
             return Err(format!("I7: {id:?} never ends: {session:?}"));

@@ -17,6 +17,7 @@ use crate::live::line::{Line, Places};
 use crate::live::session::Session;
 use crate::live::tight::Tight;
 use crate::live::wait::Waits;
+use crate::space::Space;
 use crate::time::LeaseTime;
 
 /// Who stands in the line of a queue.
@@ -46,6 +47,12 @@ pub(crate) struct Live {
     pub(crate) deadlines: Deadlines<LeaseTime>,
     /// The server is shutting down: nothing more is granted.
     pub(crate) draining: bool,
+    /// How much room the store has.
+    pub(crate) space: Space,
+    /// On a full disk: bytes that this batch may still write.
+    pub(crate) room: u64,
+    /// Somebody was not given jobs for lack of room.
+    pub(crate) starved: bool,
     /// How many sessions a restart made up for leases that nobody holds yet.
     pub(crate) sessions_made_up: u64,
 }
@@ -166,6 +173,22 @@ impl Live {
         for (queue, place) in left {
             self.leave(&queue, place);
         }
+    }
+
+    /// Whether leases, expiries and what becomes ready wait for room.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.space >= Space::Last
+    }
+
+    /// Looks at a session again at this moment, whenever it ends.
+    pub(crate) fn look_at_session_at(&mut self, id: SessionId, at: LeaseTime) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if let Some(before) = session.deadline.replace(at) {
+            self.deadlines.remove(before, Deadline::Session(id));
+        }
+        self.deadlines.insert(at, Deadline::Session(id));
     }
 
     /// Sets when the session ends unless it is heard of. The deadline that stands

@@ -59,13 +59,13 @@ impl Ended {
 
     pub(crate) fn add_deadline(&self, job: JobSeq, to: &mut JobDeadlines) {
         if let Some((at, deadline)) = self.deadline(job) {
-            to.jobs.insert(at, deadline);
+            to.kept.insert(at, deadline);
         }
     }
 
     pub(crate) fn drop_deadline(&self, job: JobSeq, of: &mut JobDeadlines) {
         if let Some((at, deadline)) = self.deadline(job) {
-            of.jobs.remove(at, deadline);
+            of.kept.remove(at, deadline);
         }
     }
 

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
+use crate::deadlines::JobDeadlines;
 use crate::effect::Counts;
 use crate::id::{JobSeq, LeaseNumber, QueueId};
 use crate::state::State;
@@ -199,12 +200,13 @@ impl State {
             let Some((at, deadline)) = ended.deadline(*seq) else {
                 continue;
             };
-            if !self.deadlines.jobs.contains(at, deadline) {
+            if !self.deadlines.kept.contains(at, deadline) {
                 return Err(format!("I11: {seq:?} is never forgotten: {ended:?}"));
             }
             wanted += 1;
         }
-        let all = self.deadlines.jobs.len() + self.deadlines.leases.len();
+        let JobDeadlines { jobs, leases, kept } = &self.deadlines;
+        let all = jobs.len() + leases.len() + kept.len();
         if wanted != all {
             return Err(format!("I11: {all} deadlines, {wanted} wanted"));
         }

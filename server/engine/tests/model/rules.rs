@@ -16,7 +16,6 @@ impl Reference {
         if self.draining {
             return Err(Rejection::Draining);
         }
-        let count = put.jobs.len();
         let done = put.repeatable.and_then(|put| self.done.get(&put.id.0));
         let window = self.config.request_id_window;
         if let Some(done) = done.filter(|done| done.put_time.after(window) > self.now) {

@@ -131,7 +131,7 @@ fn every_other_fault_has_its_code_and_reason() {
         limit: "limits.pending_commands",
         max: 9,
     };
-    let cases: [(Fault, Code, &str); 11] = [
+    let cases: [(Fault, Code, &str); 10] = [
         (
             Invalid::new("queue", "is bad").into(),
             InvalidArgument,
@@ -153,7 +153,6 @@ fn every_other_fault_has_its_code_and_reason() {
         (Fault::Bug("x"), Internal, "INTERNAL"),
         (Refusal::Recovering.into(), Unavailable, "RECOVERING"),
         (Refusal::StoreFailed.into(), Unavailable, "STORE_FAILED"),
-        (Refusal::DiskFull.into(), ResourceExhausted, "DISK_FULL"),
         (overloaded.into(), ResourceExhausted, "LIMIT_REACHED"),
     ];
     for (fault, code, reason) in cases {

@@ -9,7 +9,7 @@ use leaseq_engine::transition::{Content, End, Transition};
 
 use super::model::Model;
 use crate::seam::{
-    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Store, StoreError,
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Store, StoreError,
 };
 
 /// What a store was told, and what it must say.
@@ -25,6 +25,7 @@ pub struct Trial {
     contents: Contents,
     puts: Puts,
     epoch: Epoch,
+    report: Report,
 }
 
 /// Which remembered Put was the how manieth to be read or committed last, as an engine
@@ -87,6 +88,12 @@ impl Trial {
         self.acknowledged as u64
     }
 
+    /// How the store said last that it stands.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.report
+    }
+
     /// From here on, batches that were acknowledged may be missing from this one on:
     /// for a power cut with a sync policy that does not wait.
     pub fn forgive(&mut self, from: Position) {
@@ -140,6 +147,7 @@ impl Trial {
         assert!(loaded.epoch > last_owner, "an owner's epoch is its own");
         self.acknowledged = next;
         self.epoch = loaded.epoch;
+        self.report = loaded.report;
         self.contents.let_last_go();
         Ok(loaded)
     }
@@ -173,6 +181,7 @@ impl Trial {
             "the position of the next batch"
         );
         self.acknowledged = self.batches.len();
+        self.report = committed.report;
         Ok(committed)
     }
 
@@ -207,8 +216,14 @@ impl Trial {
         for _ in 0..steps_max {
             self.contents.let_last_go();
             match store.compact()? {
-                Compaction::Idle(_) => break,
-                Compaction::Removed(_) => removed += 1,
+                Compaction::Idle(report) => {
+                    self.report = report;
+                    break;
+                }
+                Compaction::Removed(report) => {
+                    self.report = report;
+                    removed += 1;
+                }
                 Compaction::RestateJobs(jobs) => {
                     self.check_step(&jobs);
                     let transitions = self.model.restate_jobs(&jobs);

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::{Content, End, Sizes, Transition};
 
-use super::index::{BLOB_HEAD_BYTES, Index, Place, bytes_of};
+use super::index::{Index, Place};
+use super::sizes::{BLOB_HEAD_BYTES, bytes_of};
 
 /// What a transition means to the contents.
 pub(super) enum Carried<'a> {

@@ -10,8 +10,11 @@ use super::Journal;
 use super::buffer::{Draft, FrameBuffer};
 use super::carried::{Carried, carried, note, remembered_puts};
 use super::frame::{Header, Kind, TERMINATOR_BYTES};
-use super::index::{Place, count_of};
-use super::segment::{self, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader};
+use super::index::Place;
+use super::segment::{
+    self, RESERVE_NAME, SEGMENT_HEADER_BYTES, SPARE_NAME, Segment, SegmentHeader,
+};
+use super::sizes::count_of;
 use super::sync::SyncPolicy;
 use crate::disk::{Disk, DiskFile};
 use crate::record;
@@ -37,8 +40,8 @@ impl<D: Disk> Journal<D> {
             contents_len,
         };
         let written = self.write_frame(&draft, |journal, frame| {
-            let mut with_records = batch.transitions.iter().zip(records);
-            with_records.try_for_each(|(it, record)| journal.add_contents(it, record, frame))
+            let mut with_records = batch.transitions.iter().zip(&records);
+            with_records.try_for_each(|(it, record)| journal.add_contents(it, *record, frame))
         })?;
         self.next = Position(self.next.0 + 1);
         if let Some(last) = self.segments.back_mut() {
@@ -50,7 +53,8 @@ impl<D: Disk> Journal<D> {
         // At once when a segment was begun: puts must not eat into it first, and the
         // report must not say that there is no room when nobody has looked (J5).
         self.set_space_aside()?;
-        self.compaction.note_ledger(&batch.transitions);
+        self.note_written(&batch.transitions, &records, written);
+        self.compaction.note_ledger(&batch.transitions, &records);
         Ok(Committed {
             next: self.next,
             bytes: written,
@@ -164,17 +168,7 @@ impl<D: Disk> Journal<D> {
 
     /// Begins a segment in the space set aside (J2).
     pub(super) fn start_segment(&mut self, number: u64) -> Result<(), StoreError> {
-        let file = match self.spare.take() {
-            Some(file) => file,
-            None => {
-                let created = self.disk.create(SPARE_NAME, self.options.segment_bytes);
-                self.checked(
-                    "no room for a new segment: cannot create",
-                    SPARE_NAME,
-                    created,
-                )?
-            }
-        };
+        let (file, aside) = self.take_aside()?;
         let name = segment::name(number);
         let len = self.checked("cannot begin", &name, file.len())?;
         let header = SegmentHeader {
@@ -189,7 +183,7 @@ impl<D: Disk> Journal<D> {
         let begun = file
             .write_all_at(&start, 0)
             .and_then(|()| self.durability.sync(&file, Position::default()))
-            .and_then(|()| self.disk.rename(SPARE_NAME, &name))
+            .and_then(|()| self.disk.rename(aside, &name))
             .and_then(|()| self.disk.sync_dir());
         self.checked("cannot begin", &name, begun)?;
         let end = SEGMENT_HEADER_BYTES as u64;
@@ -202,6 +196,25 @@ impl<D: Disk> Journal<D> {
             puts: self.segments.back().map_or(0, |last| last.puts),
         });
         Ok(())
+    }
+
+    /// A file for the next segment, and its name: the spare, or one made now, or, if there
+    /// is no room for that, the reserve.
+    fn take_aside(&mut self) -> Result<(D::File, &'static str), StoreError> {
+        if let Some(spare) = self.spare.take() {
+            return Ok((spare, SPARE_NAME));
+        }
+        match (self.create_aside(SPARE_NAME)?, self.reserve.take()) {
+            (Ok(spare), reserve) => {
+                self.reserve = reserve;
+                Ok((spare, SPARE_NAME))
+            }
+            (Err(_), Some(reserve)) => Ok((reserve, RESERVE_NAME)),
+            (Err(full), None) => {
+                let action = "no room for a new segment: cannot create";
+                self.checked(action, SPARE_NAME, Err(full))
+            }
+        }
     }
 
     /// Adds what a transition, of so many bytes, brings or copies to the frame, and to the

@@ -5,7 +5,7 @@
 //! (the ledger). Then a trim frame says so, is synced, and the file is removed. A
 //! crash anywhere between leaves a journal that says the same.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use leaseq_engine::id::JobSeq;
@@ -13,7 +13,8 @@ use leaseq_engine::transition::Transition;
 
 use super::Journal;
 use super::index::ListLimits;
-use super::segment::{self, SPARE_NAME};
+use super::room::{Turn, is_of_ledger};
+use super::segment::{self, RESERVE_NAME, SPARE_NAME};
 use crate::disk::{Disk, DiskFile};
 use crate::seam::{Compaction, StoreError};
 
@@ -24,6 +25,7 @@ const STEP: ListLimits = ListLimits {
     jobs_max: 4000,
     bytes_max: 1 << 20,
     runs_max: 65_536,
+    fit: None,
 };
 
 /// While there is room, this many segments may be garbage beyond twice the live
@@ -42,10 +44,17 @@ const SPARE_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct CompactionState {
     /// The oldest segment is being emptied, whatever the bounds say meanwhile.
-    begun: bool,
+    pub(super) begun: bool,
+    /// What is left in it does not fit the room that is left.
+    pub(super) stuck: bool,
     /// Where to go on looking for live jobs.
     cursor: Option<JobSeq>,
     ledger: Ledger,
+    /// Bytes of the ledger when it was restated last.
+    pub(super) ledger_bytes: u64,
+    /// On a full disk: bytes that have become garbage since the last turn, at most.
+    pub(super) fresh: Option<u64>,
+    pub(super) turn: Option<Turn>,
     /// Segments up to this number may be removed.
     pub(super) trimmed: u64,
     spare_failed: Option<Instant>,
@@ -61,10 +70,28 @@ enum Ledger {
 
 impl CompactionState {
     /// The counters come last in the ledger: with them, all of it is restated.
-    pub(super) fn note_ledger(&mut self, transitions: &[Transition]) {
-        let last = |it: &Transition| matches!(it, Transition::CountersRestated { .. });
-        if self.ledger == Ledger::Asked && transitions.iter().any(last) {
-            self.ledger = Ledger::Restated;
+    pub(super) fn note_ledger(&mut self, transitions: &[Transition], records: &[u32]) {
+        if self.ledger != Ledger::Asked {
+            return;
+        }
+        for (transition, record) in transitions.iter().zip(records) {
+            if is_of_ledger(transition) {
+                self.ledger_bytes += u64::from(*record);
+            }
+            if matches!(transition, Transition::CountersRestated { .. }) {
+                self.ledger = Ledger::Restated;
+            }
+        }
+    }
+
+    pub(super) fn asked_for_ledger(&self) -> bool {
+        self.ledger == Ledger::Asked
+    }
+
+    /// Jobs with so many bytes have ended.
+    pub(super) fn note_freed(&mut self, bytes: u64) {
+        if let Some(fresh) = &mut self.fresh {
+            *fresh += bytes;
         }
     }
 }
@@ -80,7 +107,9 @@ impl<D: Disk> Journal<D> {
         if self.segments.len() > 1 && oldest <= self.compaction.trimmed {
             return self.remove_oldest();
         }
-        self.compaction.begun |= self.segments.len() > 1 && self.is_worthwhile(oldest);
+        if !self.compaction.begun {
+            self.compaction.begun = self.segments.len() > 1 && self.is_worthwhile(oldest);
+        }
         if !self.compaction.begun {
             return Ok(Compaction::Idle(self.report()));
         }
@@ -88,8 +117,10 @@ impl<D: Disk> Journal<D> {
             return Ok(self.next_jobs(oldest));
         }
         match self.compaction.ledger {
+            Ledger::Old if !self.ledger_fits() => Ok(Compaction::Idle(self.report())),
             Ledger::Old => {
                 self.compaction.ledger = Ledger::Asked;
+                self.compaction.ledger_bytes = 0;
                 Ok(Compaction::RestateLedger { puts_before })
             }
             Ledger::Asked => Ok(Compaction::Idle(self.report())),
@@ -104,14 +135,16 @@ impl<D: Disk> Journal<D> {
     /// Live jobs of the oldest segment that have not been asked for yet.
     fn next_jobs(&mut self, oldest: u64) -> Compaction {
         let from = self.compaction.cursor.unwrap_or(JobSeq(0));
-        let (jobs, next) = self.index.list_home(Self::home(oldest), from, STEP);
-        // At the end it begins again: whatever is at home still, must be asked for.
-        self.compaction.cursor = next;
-        if jobs.is_empty() {
-            Compaction::Idle(self.report())
-        } else {
-            Compaction::RestateJobs(jobs)
+        for step in self.fitting_steps(STEP) {
+            let (jobs, next) = self.index.list_home(Self::home(oldest), from, step);
+            // At the end it begins again: whatever is at home still, must be asked for.
+            self.compaction.cursor = next;
+            self.compaction.stuck = jobs.is_empty();
+            if !jobs.is_empty() {
+                return Compaction::RestateJobs(jobs);
+            }
         }
+        Compaction::Idle(self.report())
     }
 
     fn remove_oldest(&mut self) -> Result<Compaction, StoreError> {
@@ -125,52 +158,59 @@ impl<D: Disk> Journal<D> {
                 self.checked("cannot remove", &name, removed)?;
             }
         }
-        let trimmed = self.compaction.trimmed;
         self.compaction = CompactionState {
-            trimmed,
-            ..CompactionState::default()
+            begun: false,
+            stuck: false,
+            cursor: None,
+            ledger: Ledger::Old,
+            spare_failed: None,
+            ..self.compaction
         };
         Ok(Compaction::Removed(self.report()))
     }
 
-    /// Makes a segment that is no longer needed the spare, in place of the blank one:
-    /// the file system gives away the blocks of a written file only slowly (14 ms for
-    /// 64 MiB), and writes and syncs them faster than new ones.
+    /// Makes a segment that is no longer needed the reserve if there is none, else the
+    /// spare, in place of the blank one: the file system gives away the blocks of a
+    /// written file only slowly (14 ms for 64 MiB), and writes and syncs them faster than
+    /// new ones.
     fn set_aside(&mut self, name: &str, file: D::File) -> Result<(), StoreError> {
-        if self.spare.take().is_some() {
+        let aside = if self.reserve.is_none() {
+            RESERVE_NAME
+        } else {
+            SPARE_NAME
+        };
+        if aside == SPARE_NAME && self.spare.take().is_some() {
             let removed = self.disk.remove(SPARE_NAME);
             self.checked("cannot remove", SPARE_NAME, removed)?;
         }
         // Synced before anything is written into it: under its old name it must stay
         // what it was (J2).
-        let renamed = self.disk.rename(name, SPARE_NAME);
+        let renamed = self.disk.rename(name, aside);
         let renamed = renamed.and_then(|()| self.disk.sync_dir());
         self.checked("cannot set aside", name, renamed)?;
-        self.spare = Some(file);
+        if aside == RESERVE_NAME {
+            self.reserve = Some(file);
+        } else {
+            self.spare = Some(file);
+        }
         Ok(())
     }
 
     /// Whether emptying the oldest segment gives back more than it costs.
-    fn is_worthwhile(&self, oldest: u64) -> bool {
+    fn is_worthwhile(&mut self, oldest: u64) -> bool {
         let at_home = self.index.at_home(Self::home(oldest));
         if at_home.jobs == 0 {
             return true;
         }
+        if self.spare.is_none() {
+            return self.is_worthwhile_on_a_full_disk(oldest);
+        }
         let used: u64 = self.segments.iter().map(|segment| segment.end).sum();
         let live = self.index.live_bytes();
         let segment = self.options.segment_bytes;
-        if self.spare.is_some() {
-            let few = at_home.bytes <= segment / FEW_ALIVE;
-            let wanted = if few { live } else { 2 * live };
-            return used > wanted + GARBAGE_SEGMENTS * segment;
-        }
-        // Down to the reserve: any garbage counts, but there must be room to write
-        // what is live.
-        let room = self
-            .segments
-            .back()
-            .map_or(0, |last| last.len.saturating_sub(last.end));
-        used > live + live / 4 + segment && room > segment / 2
+        let few = at_home.bytes <= segment / FEW_ALIVE;
+        let wanted = if few { live } else { 2 * live };
+        used > wanted + GARBAGE_SEGMENTS * segment
     }
 
     /// J5. Without room, puts are refused until there is.
@@ -179,26 +219,34 @@ impl<D: Disk> Journal<D> {
         if self.spare.is_some() || self.compaction.spare_failed.is_some_and(lately) {
             return Ok(());
         }
-        match self.disk.create(SPARE_NAME, self.options.segment_bytes) {
-            Ok(file) => {
-                self.spare = Some(file);
-                self.compaction.spare_failed = None;
-                Ok(())
-            }
-            Err(error)
+        if self.reserve.is_none() {
+            self.reserve = self.create_aside(RESERVE_NAME)?.ok();
+        }
+        if self.reserve.is_some() {
+            self.spare = self.create_aside(SPARE_NAME)?.ok();
+        }
+        let failed = self.spare.is_none().then(Instant::now);
+        self.compaction.spare_failed = failed;
+        Ok(())
+    }
+
+    /// A file of a segment's size with its space set aside, or the error that says that
+    /// there is no room for it.
+    pub(super) fn create_aside(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Result<D::File, io::Error>, StoreError> {
+        match self.disk.create(name, self.options.segment_bytes) {
+            Ok(file) => Ok(Ok(file)),
+            Err(full)
                 if matches!(
-                    error.kind(),
+                    full.kind(),
                     ErrorKind::StorageFull | ErrorKind::QuotaExceeded
                 ) =>
             {
-                self.compaction.spare_failed = Some(Instant::now());
-                Ok(())
+                Ok(Err(full))
             }
-            Err(error) => self.checked("cannot create", SPARE_NAME, Err(error)),
+            Err(error) => self.checked("cannot create", name, Err(error)),
         }
-    }
-
-    fn home(segment: u64) -> u32 {
-        u32::try_from(segment).unwrap_or(u32::MAX)
     }
 }

@@ -11,8 +11,9 @@ use leaseq_engine::transition::Content;
 
 use super::Journal;
 use super::frame::{CHUNK_BYTES, HEADER_BYTES, Header, contents_right};
-use super::index::{BLOB_HEAD_BYTES, Blob, Place};
+use super::index::{Blob, Place};
 use super::segment::{self, Segment};
+use super::sizes::BLOB_HEAD_BYTES;
 use crate::disk::{Disk, DiskFile};
 use crate::seam::StoreError;
 

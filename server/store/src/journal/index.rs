@@ -11,9 +11,7 @@ use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::Sizes;
 
 use super::live::LiveSet;
-
-/// Every content has its headers' length in front: a u16.
-pub(super) const BLOB_HEAD_BYTES: u32 = 2;
+use super::sizes::{BLOB_HEAD_BYTES, bytes_of, count_of, longest_of};
 
 /// A place in the contents of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +68,8 @@ pub(super) struct Index {
     /// Live jobs by home.
     homes: BTreeMap<u32, Load>,
     live_bytes: u64,
+    /// Bytes of the longest content that was ever in it.
+    longest: u32,
 }
 
 impl Layout {
@@ -112,25 +112,6 @@ impl Layout {
                 Self::Each(ends.iter().map(|end| end - start).collect())
             }
         }
-    }
-}
-
-/// How many jobs have these sizes.
-pub(super) fn count_of(sizes: &Sizes) -> u32 {
-    match sizes {
-        Sizes::Uniform { count, .. } => *count,
-        Sizes::Each(sizes) => u32::try_from(sizes.len()).unwrap_or(u32::MAX),
-    }
-}
-
-/// Bytes of the contents of jobs of these sizes.
-pub(super) fn bytes_of(sizes: &Sizes) -> u64 {
-    match sizes {
-        Sizes::Uniform { count, size } => u64::from(*count) * u64::from(size + BLOB_HEAD_BYTES),
-        Sizes::Each(sizes) => sizes
-            .iter()
-            .map(|size| u64::from(*size) + u64::from(BLOB_HEAD_BYTES))
-            .sum(),
     }
 }
 
@@ -202,6 +183,7 @@ impl Index {
         let Some(record) = record.checked_div(count) else {
             return;
         };
+        self.longest = self.longest.max(longest_of(sizes));
         self.clear(first.0, first.0 + u64::from(count));
         let run = Run {
             count,
@@ -331,6 +313,11 @@ impl Index {
         self.live_bytes
     }
 
+    /// Bytes of the longest content so far.
+    pub(super) fn longest(&self) -> u32 {
+        self.longest
+    }
+
     /// Live jobs at home in `segment`, from `from` on: at most `jobs_max` of them and
     /// `bytes_max` of content (one at least), looking at `runs_max` runs at most.
     /// Gives them and where to go on; `None`: there are no more.
@@ -341,7 +328,7 @@ impl Index {
         limits: ListLimits,
     ) -> (Vec<JobSeq>, Option<JobSeq>) {
         let mut jobs = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut fitted) = (0, 0);
         let start = self
             .runs
             .range(..=from.0)
@@ -359,11 +346,16 @@ impl Index {
                 if job < from {
                     continue;
                 }
+                let len = u64::from(run.blob(n).len);
                 let full = jobs.len() >= limits.jobs_max || bytes >= limits.bytes_max;
-                if full {
+                let fits = limits.fit.is_none_or(|(max, each)| {
+                    fitted += len + u64::from(run.record) + each;
+                    fitted <= max
+                });
+                if full || !fits {
                     return (jobs, Some(job));
                 }
-                bytes += u64::from(run.blob(n).len);
+                bytes += len;
                 jobs.push(job);
             }
         }
@@ -377,6 +369,9 @@ pub(super) struct ListLimits {
     pub(super) jobs_max: usize,
     pub(super) bytes_max: u64,
     pub(super) runs_max: usize,
+    /// Whatever the others say: so many bytes at most, with so many for each job beside
+    /// its content and its record.
+    pub(super) fit: Option<(u64, u64)>,
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::index::Place;
 use super::open::{Opened, open_segments};
 use super::renew::FramePlace;
 use super::scan::{Before, End, Frame, Scanned, scan};
-use super::segment::{self, SPARE_NAME, Segment};
+use super::segment::{self, RESERVE_NAME, SPARE_NAME, Segment};
 use super::sync::SyncPolicy;
 use crate::disk::{Disk, DiskFile};
 use crate::doctor::{Findings, SegmentFinding};
@@ -93,6 +93,7 @@ impl<D: Disk> Journal<D> {
             torn_bytes,
             loss,
             shortcomings: self.disk.shortcomings(),
+            report: self.report(),
         })
     }
 
@@ -341,7 +342,7 @@ impl<D: Disk> Journal<D> {
         self.epoch = Epoch(last_epoch + 1);
         self.next = progress.next;
         self.compaction.trimmed = progress.trimmed;
-        self.remove_spare()?;
+        self.remove_spares()?;
         self.open_head(head)?;
         if self.segments.is_empty() {
             self.start_segment(1)?;
@@ -359,15 +360,17 @@ impl<D: Disk> Journal<D> {
         self.set_space_aside()
     }
 
-    /// Removes the spare of the last owner: nothing says that all of it was set aside.
-    /// A new one is made at the end of the start; without room for it puts are refused
-    /// until there is (J5).
-    fn remove_spare(&mut self) -> Result<(), StoreError> {
+    /// Removes the spare and the reserve of the last owner: nothing says that all of them
+    /// was set aside. New ones are made at the end of the start; without room for them
+    /// puts are refused until there is (J5).
+    fn remove_spares(&mut self) -> Result<(), StoreError> {
         let names = self.disk.list();
         let names = self.checked("cannot list", "", names)?;
-        if names.iter().any(|name| name == SPARE_NAME) {
-            let removed = self.disk.remove(SPARE_NAME);
-            self.checked("cannot remove", SPARE_NAME, removed)?;
+        for aside in [SPARE_NAME, RESERVE_NAME] {
+            if names.iter().any(|name| name == aside) {
+                let removed = self.disk.remove(aside);
+                self.checked("cannot remove", aside, removed)?;
+            }
         }
         Ok(())
     }

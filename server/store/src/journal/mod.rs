@@ -9,7 +9,8 @@
 //! J2: a name is relied on only after its directory was synced.
 //! J3: after an error of a write or sync nothing is accepted any more.
 //! J4: only bytes after which nothing valid follows are ever cut.
-//! J5: while puts are taken, one whole segment is set aside beside the current one.
+//! J5: while puts are taken, two whole segments are set aside beside the current one;
+//! the last of them is for compaction.
 //!
 //! Absent: any knowledge of queues, states or leases.
 
@@ -28,8 +29,10 @@ mod open;
 mod options;
 mod presence;
 mod renew;
+mod room;
 mod scan;
 mod segment;
+mod sizes;
 mod sync;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -53,8 +56,7 @@ use self::segment::Segment;
 use crate::disk::{Disk, RealDisk};
 use crate::doctor::Findings;
 use crate::seam::{
-    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Space, Store,
-    StoreError,
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Store, StoreError,
 };
 
 /// A store in a directory of segment files.
@@ -64,8 +66,11 @@ pub struct Journal<D: Disk> {
     options: JournalOptions,
     /// Oldest first; the last one is written to. Empty before `load`.
     segments: VecDeque<Segment<D::File>>,
-    /// A segment's worth of space, set aside.
+    /// A segment's worth of space, set aside for the next segment. Only there if the
+    /// reserve is.
     spare: Option<D::File>,
+    /// The same, for compaction when there is no spare.
+    reserve: Option<D::File>,
     durability: Durability<D::File>,
     /// `None`: there was no room for it, or nothing was loaded yet.
     head: Option<Head<D::File>>,
@@ -103,6 +108,7 @@ impl<D: Disk> Journal<D> {
             options,
             segments: VecDeque::new(),
             spare: None,
+            reserve: None,
             durability: Durability::new(),
             head: None,
             index: Index::default(),
@@ -154,18 +160,11 @@ impl<D: Disk> Journal<D> {
 
     fn report(&self) -> Report {
         let segments: u64 = self.segments.iter().map(|segment| segment.len).sum();
-        let spare = if self.spare.is_some() {
-            self.options.segment_bytes
-        } else {
-            0
-        };
+        let aside = u64::from(self.spare.is_some()) + u64::from(self.reserve.is_some());
         Report {
-            space: if self.spare.is_some() {
-                Space::Enough
-            } else {
-                Space::Reserve
-            },
-            disk_bytes: segments + spare,
+            space: self.space(),
+            room: self.room(),
+            disk_bytes: segments + aside * self.options.segment_bytes,
             segments: self.segments.len() as u64,
         }
     }
@@ -173,9 +172,11 @@ impl<D: Disk> Journal<D> {
     /// The jobs that ended in the last batch are gone now.
     fn forget_ended(&mut self) {
         self.emptied.clear();
+        let before = self.index.live_bytes();
         for (first, count) in self.ended.drain(..) {
             self.index.remove(first, count);
         }
+        self.compaction.note_freed(before - self.index.live_bytes());
     }
 }
 

@@ -11,8 +11,11 @@ pub(crate) const FORMAT_VERSION: u32 = 1;
 /// Bytes of a segment header; the first frame follows.
 pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
 
-/// The name of the file that is kept in reserve.
+/// The name of the file that becomes the next segment.
 pub(super) const SPARE_NAME: &str = "spare";
+
+/// The name of the file that is kept for compaction.
+pub(super) const RESERVE_NAME: &str = "reserve";
 
 /// The file name of a segment.
 pub(crate) fn name(number: u64) -> String {

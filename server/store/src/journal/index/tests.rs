@@ -123,7 +123,7 @@ proptest! {
             let jobs = home.len() as u64;
             let bytes = home.iter().map(|job| bytes_of(&model[&job.0])).sum();
             prop_assert_eq!(index.at_home(segment), Load { jobs, bytes });
-            let limits = ListLimits { jobs_max: 7, bytes_max: 30, runs_max: 3 };
+            let limits = ListLimits { jobs_max: 7, bytes_max: 30, runs_max: 3, fit: None };
             let mut listed = Vec::new();
             let mut from = Some(JobSeq(0));
             while let Some(at) = from {
