@@ -193,6 +193,7 @@ fn reason_of(error: &Error) -> Option<&'static str> {
         Error::LeaseLost { .. } => "LEASE_LOST",
         Error::AlreadySettled { .. } => "ALREADY_SETTLED",
         Error::JobEnded { .. } => "JOB_ENDED",
+        Error::ContentDamaged { .. } => "CONTENT_DAMAGED",
         Error::SessionProtocol { .. } => "SESSION_PROTOCOL",
         Error::QueueFull { .. } => "QUEUE_FULL",
         Error::DiskFull { .. } => "DISK_FULL",

@@ -66,7 +66,9 @@ impl Store for Small {
         Ok(match self.inner.compact()? {
             Compaction::Idle(report) => Compaction::Idle(self.report(report)),
             Compaction::Removed(report) => Compaction::Removed(self.report(report)),
-            step @ (Compaction::RestateJobs(_) | Compaction::RestateLedger { .. }) => step,
+            step @ (Compaction::RestateJobs(_)
+            | Compaction::RestateLedger { .. }
+            | Compaction::Damaged(_)) => step,
         })
     }
 }

@@ -106,6 +106,12 @@ pub enum Error {
         /// What the server said.
         message: String,
     },
+    /// The content of the job is damaged on the server's disk and cannot be read.
+    #[error("{message}")]
+    ContentDamaged {
+        /// What the server said.
+        message: String,
+    },
     /// Nothing was heard from the session in time: its leases have ended.
     #[error("the session has expired: {message}")]
     SessionExpired {

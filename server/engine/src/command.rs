@@ -180,6 +180,18 @@ pub enum Command {
     },
     /// Remembers what the clocks of the machine say, for the next start. No answer.
     ClocksRead(ClockReading),
+    /// The store cannot read the content of a job. If the job has not ended, it is dead
+    /// with this error from now on; the content is lost either way. Ignored if there is
+    /// no such job or its content is empty. No answer.
+    ContentLost {
+        /// The job.
+        job: JobSeq,
+        /// Why the content cannot be read.
+        error: Box<str>,
+        /// Ignore the command while the job is leased: its worker has the content
+        /// already and can finish. False if the content was read for its delivery.
+        unless_leased: bool,
+    },
     /// Writes the present state of these jobs again, so that the store can drop
     /// the old records. Those that have ended are passed over. No answer.
     RestateJobs {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::apply::due_max;
 use crate::command::Command;
 use crate::effect::Effect;
-use crate::id::{JobSeq, NamespaceTag, NumberFloor, SessionId};
+use crate::id::{JobId, JobSeq, NamespaceTag, NumberFloor, QueueName, SessionId};
 use crate::live::Live;
 use crate::live::session::Session;
 use crate::pending::PendingWork;
@@ -191,6 +191,14 @@ impl Engine {
     #[must_use]
     pub fn identity(&self) -> Option<(NamespaceTag, [u8; 16])> {
         self.state.identity
+    }
+
+    /// The id and the queue of a job; `None`: nothing is known of it.
+    #[must_use]
+    pub fn identify(&self, job: JobSeq) -> Option<(JobId, QueueName)> {
+        let known = self.state.known(job)?;
+        let queue = self.state.queues.get(known.queue)?;
+        Some((self.state.id_of(job, known.put_time), queue.name.clone()))
     }
 
     /// What the clocks said when they were read last.

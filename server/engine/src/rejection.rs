@@ -95,6 +95,14 @@ pub enum Rejection {
         /// How.
         state: JobState,
     },
+    /// The content of the job cannot be read from the disk.
+    #[error(
+        "the content of job {job} is damaged on the server's disk and cannot be read; its state can: ask for the job without its content"
+    )]
+    ContentDamaged {
+        /// The id.
+        job: JobId,
+    },
     /// There is no such session (any more).
     #[error("the session has ended; open a new stream")]
     SessionNotFound,

@@ -146,6 +146,7 @@ impl Turn<'_> {
             | Command::Tick { .. }
             | Command::Stalled { .. }
             | Command::ClocksRead(_)
+            | Command::ContentLost { .. }
             | Command::RestateJobs { .. }
             | Command::RestateLedger { .. } => return false,
         };

@@ -320,6 +320,12 @@ pub enum Transition {
         /// The jobs.
         jobs: Vec<JobSeq>,
     },
+    /// The content of a job that has ended could not be read from the disk. What is
+    /// kept of the job has no content from now on, and it cannot be redriven.
+    ContentLost {
+        /// The job.
+        job: JobSeq,
+    },
     /// The present state of a job, written again so that older records can go.
     /// The store copies its content along.
     JobRestated(Box<JobRestated>),
@@ -363,6 +369,7 @@ impl Transition {
             | Self::JobEnded { .. }
             | Self::JobRequeued { .. }
             | Self::CancelRequested { .. }
+            | Self::ContentLost { .. }
             | Self::JobRestated(_) => 1,
             Self::NamespaceCreated { .. }
             | Self::Stalled { .. }

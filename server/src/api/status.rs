@@ -204,9 +204,18 @@ fn explain_refusal(refusal: &Refusal) -> Explained {
         Refusal::Draining => explain_rejection(&Rejection::Draining),
         Refusal::StoreFailed => unavailable(
             ErrorReason::StoreFailed,
-            "the journal could not be written, so the server stops; whether this call happened \
-             is not known: retry it when the server is back",
+            "the server's journal failed and the server stops; whether this call happened is not \
+             known: retry it when the server is back",
         )
+        .retry(RETRY_SOON),
+        Refusal::ContentBusy => Explained::new(
+            Code::ResourceExhausted,
+            ErrorReason::LimitReached,
+            "the server's machine is short of memory and could not read the content of the job; \
+             retry",
+        )
+        .with("limit", "memory")
+        .quota("memory")
         .retry(RETRY_SOON),
         Refusal::Overloaded { limit, max } => explain_limit(limit, *max),
     }
@@ -275,6 +284,9 @@ fn explain_rejection(rejection: &Rejection) -> Explained {
             .with("job", job)
             .with("state", state_name(*state))
             .precondition(job.to_string()),
+        Rejection::ContentDamaged { job } => {
+            said(Code::DataLoss, ErrorReason::ContentDamaged).resource("job", job)
+        }
         Rejection::SessionNotFound => said(Code::Aborted, ErrorReason::SessionExpired),
         Rejection::LimitReached { limit, max } => explain_limit(limit, *max),
         Rejection::DiskFull { what } => {

@@ -295,6 +295,10 @@ section! {
         cache_bytes_max: usize = "limits.cache_bytes", "16MiB", bytes(0, 64 * GIB);
         /// The size at which a new file of the journal is begun.
         segment_bytes: u64 = "limits.segment_bytes", "64MiB", bytes(MIB, 4 * GIB);
+        /// How fast payloads on disk are read in the background to look for damage, so that it
+        /// is found before a worker asks for the job. 0: not at all.
+        scrub_bytes_per_second: u64 =
+            "limits.scrub_bytes_per_second", "1MiB", bytes(0, 256 * MIB);
         /// How many connections to the gRPC port there may be.
         connections_max: usize = "limits.connections", "10000", count(1, 1_000_000);
         /// How many of them from one address (IPv6: one /64 network).

@@ -51,6 +51,7 @@ pub(super) fn options(config: &Config) -> ShardOptions {
         pending_commands_max: config.limits.pending_commands_max,
         pending_bytes_max: config.limits.pending_bytes_max,
         accept_clock: config.accept_clock,
+        scrub_bytes_per_second: config.limits.scrub_bytes_per_second,
         ..ShardOptions::default()
     }
 }

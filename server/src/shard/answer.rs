@@ -34,6 +34,8 @@ pub(crate) enum Refusal {
     Draining,
     /// The journal could not be written: the server is about to end.
     StoreFailed,
+    /// The content that was asked for cannot be read at the moment.
+    ContentBusy,
     /// A limit of the shard is reached.
     Overloaded {
         /// The configuration key of the limit.

@@ -22,6 +22,7 @@ use super::handle::ShardHandle;
 use super::inbox::Input;
 use super::link::SessionEvent;
 use super::outboxes::Outboxes;
+use super::scrub::Scrub;
 use super::tally::Tally;
 use super::work::Work;
 
@@ -83,13 +84,15 @@ fn run(committer: &Mutex<Committer>, works: &Receiver<Work>) -> Result<(), Strin
     // Poisoned: the driver panicked in the middle of a batch.
     let lock = || committer.lock().map_err(|_| "a bug: a panic in a batch");
     loop {
-        let next = works.recv_timeout(IDLE_COMPACTION);
+        let until_scrub = lock()?.scrub.wait();
+        let next = works.recv_timeout(IDLE_COMPACTION.min(until_scrub));
         let mut committer = lock()?;
         let went_on = match next {
             Ok(work) => committer.take(work),
             Err(RecvTimeoutError::Timeout) => committer.look_after_space(),
             Err(RecvTimeoutError::Disconnected) => Err(Ended),
         };
+        let went_on = went_on.and_then(|()| committer.scrub());
         if went_on.is_err() {
             return committer.end();
         }
@@ -98,22 +101,28 @@ fn run(committer: &Mutex<Committer>, works: &Receiver<Work>) -> Result<(), Strin
 
 /// Owns the store and the outboxes.
 pub(super) struct Committer {
-    store: Box<dyn Store>,
+    pub(super) store: Box<dyn Store>,
     epoch: Epoch,
     next: Position,
-    handle: ShardHandle,
-    outboxes: Outboxes,
+    pub(super) handle: ShardHandle,
+    pub(super) outboxes: Outboxes,
+    pub(super) scrub: Scrub,
     /// Compaction waits for the driver to restate something.
     compaction_waits: bool,
     /// Batches that were dealt with.
     done: u64,
     /// Why nothing more is made durable.
-    failed: Option<String>,
+    pub(super) failed: Option<String>,
     ended: bool,
 }
 
 impl Committer {
-    pub(super) fn new(store: Box<dyn Store>, loaded: Loaded, handle: ShardHandle) -> Self {
+    pub(super) fn new(
+        store: Box<dyn Store>,
+        loaded: Loaded,
+        handle: ShardHandle,
+        scrub: Scrub,
+    ) -> Self {
         let outboxes = Outboxes::new(handle.inbox.clone());
         Self {
             store,
@@ -121,6 +130,7 @@ impl Committer {
             next: loaded.next,
             handle,
             outboxes,
+            scrub,
             compaction_waits: false,
             done: 0,
             failed: None,
@@ -229,18 +239,26 @@ impl Committer {
         Ok(())
     }
 
-    /// Lets effects out, each with the contents it needs.
+    /// Lets effects out, each with the contents it needs. A content that cannot be read is
+    /// left out of its effect (`damage`).
     fn release(&mut self, effects: Vec<Effect>) -> Result<(), StoreError> {
         let mut wanted = Vec::new();
         for effect in effects {
             wanted.clear();
             add_wanted(&effect, &mut wanted);
-            let contents = if wanted.is_empty() {
-                Vec::new()
-            } else {
-                self.store.contents(&wanted)?
-            };
-            self.let_out(effect, contents);
+            if wanted.is_empty() {
+                self.let_out(effect, Vec::new());
+                continue;
+            }
+            match self.store.contents(&wanted) {
+                Ok(contents) => self.let_out(effect, contents),
+                Err(error) if error.job().is_some() => {
+                    if let Some((effect, contents)) = self.without_unreadable(effect, &wanted)? {
+                        self.let_out(effect, contents);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -297,6 +315,12 @@ impl Committer {
                     "a segment is removed"
                 );
                 self.report(report);
+            }
+            Compaction::Damaged(damaged) => {
+                for content in damaged {
+                    let lost = self.content_lost(content.job, &content, false);
+                    self.compaction_command(lost);
+                }
             }
             Compaction::RestateJobs(jobs) => self.compaction_command(Command::RestateJobs { jobs }),
             Compaction::RestateLedger { puts_before } => {

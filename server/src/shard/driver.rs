@@ -20,6 +20,7 @@ use super::committer::{CommitHandle, Committer, Ended};
 use super::handle::{Condition, Identity, ShardHandle, Shared};
 use super::inbox::{Inbox, Input, Route};
 use super::looks::{self, Looks};
+use super::scrub::Scrub;
 use super::shortcomings;
 use super::wall::{self, Wall, WallWatch};
 use super::weight::{content_bytes, jobs_in, splitmix};
@@ -48,6 +49,8 @@ pub(crate) struct ShardOptions {
     pub(crate) batch_jobs_max: usize,
     /// The wall clock is followed however far it has jumped.
     pub(crate) accept_clock: bool,
+    /// How fast contents on disk are read to look for damage; 0: not at all.
+    pub(crate) scrub_bytes_per_second: u64,
 }
 
 impl Default for ShardOptions {
@@ -58,6 +61,7 @@ impl Default for ShardOptions {
             batch_bytes_max: 8 << 20,
             batch_jobs_max: 4096,
             accept_clock: false,
+            scrub_bytes_per_second: 1 << 20,
         }
     }
 }
@@ -118,7 +122,8 @@ fn live(
 ) -> Result<(), String> {
     let (engine, loaded, first) =
         recover(&mut *store, config, options, &handle.shared).map_err(|error| error.to_string())?;
-    let committer = Committer::new(store, loaded, handle.clone());
+    let scrub = Scrub::new(options.scrub_bytes_per_second);
+    let committer = Committer::new(store, loaded, handle.clone(), scrub);
     let (commit, committer) = CommitHandle::start(committer, BATCHES_AHEAD)
         .map_err(|error| format!("the operating system gives no thread: {error}"))?;
     let mut driver = Driver {
@@ -206,8 +211,8 @@ fn recover(
 
 fn new_identity() -> Result<(NamespaceTag, [u8; 16]), StoreError> {
     let mut random = [0_u8; 20];
-    getrandom::fill(&mut random).map_err(|error| StoreError::Contradiction {
-        what: format!("the operating system gives no random numbers: {error}"),
+    getrandom::fill(&mut random).map_err(|error| StoreError::Entropy {
+        what: error.to_string(),
     })?;
     let [a, b, c, d, token_key @ ..] = random;
     Ok((

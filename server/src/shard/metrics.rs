@@ -57,6 +57,8 @@ pub(crate) struct ShardMetrics {
     space: AtomicU64,
     /// Bytes that may be written before only compaction writes.
     room: AtomicU64,
+    /// Bytes of contents read to look for damage.
+    pub(crate) scrubbed_bytes: AtomicU64,
     /// How long the last start took to read the journal, in microseconds.
     pub(crate) recovery_micros: AtomicU64,
     /// Bytes of a torn batch cut off at the last start.

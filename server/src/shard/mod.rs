@@ -14,6 +14,7 @@
 mod answer;
 mod clock;
 mod committer;
+mod damage;
 mod driver;
 mod handle;
 mod inbox;
@@ -21,6 +22,7 @@ mod link;
 mod looks;
 mod metrics;
 mod outboxes;
+mod scrub;
 mod shortcomings;
 mod signs;
 mod tally;

@@ -27,10 +27,12 @@ pub(crate) enum JobFact {
     Cancelled,
     /// It was dead and is wanted again.
     Redriven,
+    /// Its content could not be read from the disk.
+    ContentLost,
 }
 
 impl JobFact {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Put,
         Self::Leased,
         Self::Completed,
@@ -41,6 +43,7 @@ impl JobFact {
         Self::Dead,
         Self::Cancelled,
         Self::Redriven,
+        Self::ContentLost,
     ];
 }
 
@@ -82,6 +85,7 @@ impl Tally {
             }
             Transition::JobRequeued { how, .. } => self.requeued(*how, 1),
             Transition::JobsRequeued { how, leases, .. } => self.requeued(*how, leases.len()),
+            Transition::ContentLost { .. } => self.add(JobFact::ContentLost, 1),
             // Nothing of these is a step in the life of a job.
             _ => {}
         }

@@ -47,6 +47,10 @@ pub(super) fn jobs(fact: JobFact) -> (&'static str, &'static str) {
         JobFact::Dead => ("leaseq_jobs_dead", "Jobs given up"),
         JobFact::Cancelled => ("leaseq_jobs_cancelled", "Jobs cancelled"),
         JobFact::Redriven => ("leaseq_jobs_redriven", "Dead jobs made ready again"),
+        JobFact::ContentLost => (
+            "leaseq_jobs_content_lost",
+            "Jobs whose content was damaged on the disk",
+        ),
     }
 }
 
@@ -65,6 +69,7 @@ pub(super) const STORE_BYTES: &str = "leaseq_store_bytes";
 pub(super) const STORE_SEGMENTS: &str = "leaseq_store_segments";
 pub(super) const STORE_SPACE: &str = "leaseq_store_space";
 pub(super) const DISK_FULL_REFUSALS: &str = "leaseq_disk_full_refusals";
+pub(super) const STORE_SCRUBBED_BYTES: &str = "leaseq_store_scrubbed_bytes";
 pub(super) const STORE_RECOVERY_SECONDS: &str = "leaseq_store_recovery_seconds";
 pub(super) const STORE_TORN_BYTES: &str = "leaseq_store_torn_bytes";
 

@@ -326,6 +326,9 @@ impl Collected {
             }
             Ok(())
         })?;
+        let help = "Bytes of payloads read in the background to look for damage";
+        let scrubbed = read(&metrics.scrubbed_bytes);
+        sheet.counter(names::STORE_SCRUBBED_BYTES, help, scrubbed)?;
         let help = "How long the last start took to read the journal";
         let recovery = read(&metrics.recovery_micros) as f64 / 1e6;
         sheet.family(names::STORE_RECOVERY_SECONDS, help, GAUGE, |m| {

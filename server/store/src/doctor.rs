@@ -6,7 +6,7 @@ use leaseq_engine::time::Time;
 
 use crate::disk::RealDisk;
 use crate::journal::{Journal, JournalOptions};
-use crate::seam::{Batch, StoreError};
+use crate::seam::{Batch, DamagedContent, StoreError};
 
 /// What is in a data directory.
 #[derive(Debug, Default)]
@@ -16,8 +16,10 @@ pub struct Findings {
     /// The file, the place and the bytes of a torn batch at the end, which the next
     /// start cuts off: it was never acknowledged.
     pub torn: Option<(String, u64, u64)>,
-    /// What is wrong; reading ended there. `None`: the directory is sound.
+    /// What keeps a server from starting; reading ended there.
     pub problem: Option<StoreError>,
+    /// Live jobs whose contents cannot be read. They do not keep a server from starting.
+    pub damaged: Vec<DamagedContent>,
     /// How often a server has started on it and written something.
     pub starts: u64,
     /// The time of the last batch.
@@ -39,8 +41,8 @@ pub struct SegmentFinding {
     pub batches: u64,
 }
 
-/// Reads the whole journal in `dir`, contents included. `replay` gets every batch as
-/// from `Store::load`; what it refuses is a problem of the directory.
+/// Reads the whole journal in `dir`, the contents of live jobs included. `replay` gets
+/// every batch as from `Store::load`; what it refuses is a problem of the directory.
 ///
 /// # Errors
 /// When the directory is in use, is not there, or cannot be read at all. Damage is

@@ -231,6 +231,12 @@ impl Memory {
                 self.ended.extend(jobs.iter().copied());
                 0
             }
+            Transition::ContentLost { job } => {
+                if let Some(held) = self.jobs.get_mut(job) {
+                    held.content = Content::default();
+                }
+                0
+            }
             Transition::JobRestated(restated) => {
                 self.restate(restated.job);
                 0

@@ -68,7 +68,8 @@ pub trait Store: Send {
     /// still needs what it hands out.
     ///
     /// # Errors
-    /// When they cannot be read, are damaged, or are not there.
+    /// `ContentDamaged`, `ContentBusy` and `NoContent` are about the job they name: the
+    /// store goes on, and the contents of other jobs can be asked for.
     fn contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError>;
 
     /// One bounded step of reclaiming space.
@@ -76,6 +77,20 @@ pub trait Store: Send {
     /// # Errors
     /// When the store fails.
     fn compact(&mut self) -> Result<Compaction, StoreError>;
+
+    /// Reads the next part of the contents of live jobs, about `bytes_max` bytes, and
+    /// compares it with its checksums, so that damage is found before a worker asks.
+    /// A store that cannot rot has nothing to read.
+    ///
+    /// # Errors
+    /// When the store failed before. Damage is not an error.
+    fn scrub(&mut self, bytes_max: usize) -> Result<Scrubbed, StoreError> {
+        let _ = bytes_max;
+        Ok(Scrubbed {
+            pass_ended: true,
+            ..Scrubbed::default()
+        })
+    }
 }
 
 /// What `load` found.
@@ -194,6 +209,58 @@ pub enum Compaction {
     },
     /// A segment was removed; there may be more to do.
     Removed(Report),
+    /// The contents of these jobs would have to be copied and cannot be read: end them
+    /// (`Command::ContentLost`), commit, and call again.
+    Damaged(Vec<DamagedContent>),
+}
+
+/// What one step of `scrub` has read.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scrubbed {
+    /// Bytes read.
+    pub bytes: u64,
+    /// The jobs whose contents cannot be read: end them (`Command::ContentLost`).
+    pub damaged: Vec<DamagedContent>,
+    /// All live jobs have been looked at; the next step begins again.
+    pub pass_ended: bool,
+}
+
+/// A job whose content cannot be read, now or later.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the content of the job cannot be read: {} is damaged at byte {offset}: {what}",
+    file_name(path)
+)]
+pub struct DamagedContent {
+    /// The job.
+    pub job: JobSeq,
+    /// The file.
+    pub path: PathBuf,
+    /// Where the batch that brought the content begins in it.
+    pub offset: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl StoreError {
+    /// The job that the error is about. Then the store goes on and other contents can be
+    /// read. `None`: the error is about the store.
+    #[must_use]
+    pub fn job(&self) -> Option<JobSeq> {
+        if let Self::ContentDamaged(damaged) = self {
+            return Some(damaged.job);
+        }
+        if let Self::ContentBusy { job, .. } | Self::NoContent { job } = self {
+            return Some(*job);
+        }
+        None
+    }
+}
+
+/// The name alone: masters and workers see this text, and the server's paths are none
+/// of their business.
+fn file_name(path: &std::path::Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 /// The batch is not durable.
@@ -261,9 +328,9 @@ pub enum StoreError {
     },
     /// Bytes are not what was written.
     #[error(
-        "{} is damaged at byte {offset}: {what}; nothing was changed. Run `leaseq doctor {}` to see what can be saved",
+        "{} is damaged at byte {offset}: {what}; the data directory was not changed. `leaseq doctor {dir}` shows what is in it",
         path.display(),
-        path.parent().unwrap_or(path).display()
+        dir = path.parent().unwrap_or(path).display()
     )]
     Damaged {
         /// The file.
@@ -285,10 +352,41 @@ pub enum StoreError {
         loss: Loss,
     },
     /// The replayed transitions contradict each other.
-    #[error("{what}; nothing was changed. Run `leaseq doctor` on the data directory")]
+    #[error("{what}; the data directory was not changed. `leaseq doctor DIR` shows what is in it")]
     Contradiction {
         /// What is wrong.
         what: String,
+    },
+    /// A batch does not fit what the format can hold.
+    #[error("{what} is too large for the journal; lower limits.request_bytes")]
+    TooLarge {
+        /// What.
+        what: String,
+    },
+    /// The program contradicts itself.
+    #[error("a bug in leaseq: {what}; please report it")]
+    Bug {
+        /// What was found.
+        what: String,
+    },
+    /// The operating system has no random numbers.
+    #[error("the operating system gives no random numbers: {what}")]
+    Entropy {
+        /// What it said.
+        what: String,
+    },
+    /// The content of a job cannot be read, now or later.
+    #[error(transparent)]
+    ContentDamaged(#[from] DamagedContent),
+    /// The content of a job cannot be read at the moment; it is not damaged.
+    #[error("cannot read the content of a job from {} for now: {source}", path.display())]
+    ContentBusy {
+        /// The job.
+        job: JobSeq,
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: std::io::Error,
     },
     /// No content of this job.
     #[error("the store has no content for job number {}", job.0)]

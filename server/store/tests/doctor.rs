@@ -78,14 +78,15 @@ fn a_sound_directory_is_sound() {
     }
 }
 
-/// Contents, too, which a start would only read when they are wanted.
+/// A flipped bit is found wherever it matters: in the batches themselves, and in the
+/// contents of live jobs. The contents of jobs that have ended condemn nothing.
 #[test]
-fn a_flipped_bit_anywhere_is_found() {
+fn a_flipped_bit_anywhere_is_found_unless_nobody_needs_it() {
     let (dir, _) = stopped();
     let used = found(dir.path()).segments;
     let originals = files(dir.path());
     let mut random = Workload::new(4, 0);
-    let mut unseen = 0;
+    let (mut unseen, mut of_jobs) = (0, 0);
     for segment in used {
         for _ in 0..25 {
             let at = random.below(usize::try_from(segment.used).unwrap());
@@ -100,6 +101,13 @@ fn a_flipped_bit_anywhere_is_found() {
                 Some(other) => panic!("{other}"),
                 None => findings.torn.map(|(name, offset, _)| (name.into(), offset)),
             };
+            if let Some(content) = findings.damaged.first() {
+                assert!(place.is_none(), "a damaged content does not stop a start");
+                assert!(content.path.ends_with(&segment.name), "{content}");
+                assert!(content.offset <= at as u64, "byte {at}: {content}");
+                of_jobs += 1;
+                continue;
+            }
             match place {
                 Some((name, offset)) => {
                     assert_eq!(name, *segment.name);
@@ -110,8 +118,9 @@ fn a_flipped_bit_anywhere_is_found() {
         }
         fs::write(dir.path().join(&segment.name), &originals[&segment.name]).unwrap();
     }
-    // Up to 7 bytes between two batches mean nothing.
-    assert!(unseen < 5, "{unseen} flipped bits were not seen");
+    assert!(of_jobs > 10, "{of_jobs} in contents that are needed");
+    // Most of these jobs have ended.
+    assert!(unseen < 75, "{unseen} flipped bits were not seen");
 }
 
 #[test]

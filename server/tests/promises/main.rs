@@ -8,6 +8,7 @@ mod admin_jobs;
 mod admin_queues;
 mod bad_input;
 mod bad_questions;
+mod damage;
 mod get;
 mod lease_stream;
 mod malformed;

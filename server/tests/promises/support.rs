@@ -29,9 +29,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// A server with a journal of its own.
 pub(crate) struct Harness {
-    config: Config,
-    server: Option<RunningServer>,
-    channel: Channel,
+    pub(crate) config: Config,
+    pub(crate) server: Option<RunningServer>,
+    pub(crate) channel: Channel,
     _data: TempDir,
 }
 
@@ -92,7 +92,7 @@ impl Harness {
     }
 }
 
-async fn start(config: &Config) -> (RunningServer, Channel) {
+pub(crate) async fn start(config: &Config) -> (RunningServer, Channel) {
     let server = Server::new(config.clone()).start().await.unwrap();
     server.ready().await.unwrap();
     let channel = connect(&server).await;

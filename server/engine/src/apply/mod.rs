@@ -3,6 +3,7 @@
 mod abandon;
 mod cancel_job;
 mod close_session;
+mod content_lost;
 mod create_queue;
 mod delete_queue;
 mod drain;
@@ -113,6 +114,11 @@ impl Turn<'_> {
             Command::Tick { random: _ } => self.tick(),
             Command::Stalled { by } => self.stalled(by),
             Command::ClocksRead(reading) => self.emit(reading.into()),
+            Command::ContentLost {
+                job,
+                error,
+                unless_leased,
+            } => self.content_lost(job, error, unless_leased),
             Command::RestateJobs { jobs } => self.restate_jobs(jobs),
             Command::RestateLedger { from, puts_before } => self.restate_ledger(from, puts_before),
         }

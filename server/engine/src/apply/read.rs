@@ -2,7 +2,7 @@
 
 use crate::command::Read;
 use crate::effect::{JobView, QueueView, Reply};
-use crate::id::{JobSeq, QueueName, Scope, Ticket};
+use crate::id::{JobId, JobSeq, QueueName, Scope, Ticket};
 use crate::rejection::Rejection;
 use crate::state::Known;
 use crate::state::job::Place;
@@ -27,10 +27,7 @@ impl Turn<'_> {
             Read::Queues { after, queues_max } => {
                 Ok(self.read_queues(scope, after.as_ref(), queues_max))
             }
-            Read::Job { job, content } => self.job_in_scope(scope, job).map(|known| Reply::Job {
-                job: Box::new(self.job_view(&known)),
-                content,
-            }),
+            Read::Job { job, content } => self.read_job(scope, job, content),
             Read::Jobs {
                 queue,
                 state,
@@ -59,6 +56,15 @@ impl Turn<'_> {
             .collect();
         let more = permitted.next().is_some();
         Reply::Queues { queues: page, more }
+    }
+
+    fn read_job(&self, scope: &Scope, id: JobId, content: bool) -> Result<Reply, Rejection> {
+        let known = self.job_in_scope(scope, id)?;
+        if content && known.content_lost() {
+            return Err(Rejection::ContentDamaged { job: id });
+        }
+        let job = Box::new(self.job_view(&known));
+        Ok(Reply::Job { job, content })
     }
 
     fn read_jobs(

@@ -1,17 +1,16 @@
 //! Redrive: dead jobs are ready again, the oldest first, with all their attempts, as many
-//! as their queue has room for.
+//! as their queue has room for. Jobs whose content is lost stay dead.
 
 use crate::effect::Reply;
 use crate::id::{JobSeq, QueueId, QueueName, Ticket};
-use crate::transition::{JobState, Requeue, Transition};
+use crate::transition::{Requeue, Transition};
 use crate::turn::Turn;
 
 impl Turn<'_> {
     pub(super) fn redrive(&mut self, ticket: Ticket, name: &QueueName, jobs_max: usize) {
         let queue = self.queue_named(name).map(|(id, _)| id);
         let reply = queue.map(|queue| {
-            let dead = [JobState::Dead];
-            let jobs = self.state.jobs_in(queue, &dead, JobSeq(0), jobs_max);
+            let jobs = self.state.redrivable(queue, jobs_max);
             let mut count = 0;
             for job in jobs {
                 if !self.may_live_again(queue, job) {

@@ -6,7 +6,7 @@ use crate::live::wait::Waiting;
 use crate::rejection::Rejection;
 use crate::state::{Entry, Known};
 use crate::time::Time;
-use crate::transition::{End, Outcome};
+use crate::transition::{End, JobState, Outcome};
 use crate::turn::Turn;
 
 impl Turn<'_> {
@@ -17,8 +17,12 @@ impl Turn<'_> {
         id: JobId,
         until: Option<Time>,
     ) {
-        let found = self.job_in_scope(scope, id);
-        let found = found.map(|known| (known.seq, self.job_waited(&known)));
+        let found = self.job_in_scope(scope, id).and_then(|known| {
+            if known.state() == JobState::Completed && known.content_lost() {
+                return Err(Rejection::ContentDamaged { job: id });
+            }
+            Ok((known.seq, self.job_waited(&known)))
+        });
         match found {
             Err(rejection) => self.reply(ticket, Err(rejection)),
             Ok((_, (reply, true))) => self.reply(ticket, Ok(reply)),

@@ -44,6 +44,8 @@ pub(crate) struct HowEnded {
     /// Bytes of what is kept as its content now: the result, if completed; otherwise what
     /// it was put with.
     pub(crate) size: u32,
+    /// That content could not be read and is gone: `size` is 0.
+    pub(crate) content_lost: bool,
 }
 
 impl Ended {

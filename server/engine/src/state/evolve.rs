@@ -88,6 +88,7 @@ impl State {
                 self.request_cancel(*job, reason, unknown)
             }
             Transition::JobsRemoved { jobs } => self.remove_jobs(jobs, unknown),
+            Transition::ContentLost { job } => self.lose_content(*job, unknown),
             Transition::JobRestated(restated) => self.take_restated(restated, unknown),
             Transition::JobsRestated { .. } => self.take_restated_run(transition, unknown),
         }

@@ -185,8 +185,19 @@ impl State {
             end: *end,
             retain_until: *retain_until,
             size,
+            content_lost: false,
         };
         self.keep(detached, how);
+        Ok(())
+    }
+
+    pub(super) fn lose_content(&mut self, job: JobSeq, unknown: Unknown) -> Evolved {
+        let Some(ended) = self.ended.get_mut(&job) else {
+            return unknown
+                .check(|| format!("the content of {job:?} is lost but it has not ended"));
+        };
+        ended.how.size = 0;
+        ended.how.content_lost = true;
         Ok(())
     }
 

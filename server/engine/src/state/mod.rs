@@ -130,6 +130,14 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// Whether it has ended and its content could not be read.
+    pub(crate) fn content_lost(&self) -> bool {
+        match self.entry {
+            Entry::Plain | Entry::Tracked(_) => false,
+            Entry::Ended(ended) => ended.how.content_lost,
+        }
+    }
+
     pub(crate) fn lease(&self) -> Option<&'a Lease> {
         self.job()?.lease()
     }
@@ -230,6 +238,17 @@ impl State {
             .identity
             .map_or_else(|| NamespaceTag::new(0), |(tag, _)| tag);
         JobId::new(seq, put_time, tag)
+    }
+
+    /// The oldest dead jobs of a queue that can be redriven: those that still have
+    /// their content.
+    pub(crate) fn redrivable(&self, queue: QueueId, max: usize) -> Vec<JobSeq> {
+        let dead = self.queues.get(queue).into_iter().flat_map(|of| &of.dead);
+        let has_content = |job: &&JobSeq| {
+            let ended = self.ended.get(job);
+            ended.is_some_and(|ended| !ended.how.content_lost)
+        };
+        dead.filter(has_content).take(max).copied().collect()
     }
 
     /// How many more jobs the queue takes, room for the outcomes still to come set aside.

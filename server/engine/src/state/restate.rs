@@ -35,6 +35,9 @@ impl State {
                 Some(status) => {
                     let one = job_restated(&known, status);
                     restated.push(Transition::JobRestated(Box::new(one)));
+                    if known.content_lost() {
+                        restated.push(Transition::ContentLost { job: seq });
+                    }
                 }
             }
         }
@@ -160,6 +163,7 @@ impl State {
                 end,
                 retain_until,
                 size: restated.size,
+                content_lost: false,
             },
         };
         self.add_ended(restated.job, ended);

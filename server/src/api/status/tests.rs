@@ -108,6 +108,11 @@ fn every_rejection_has_its_code_and_reason() {
             FailedPrecondition,
             "JOB_ENDED",
         ),
+        (
+            Rejection::ContentDamaged { job },
+            DataLoss,
+            "CONTENT_DAMAGED",
+        ),
         (Rejection::SessionNotFound, Aborted, "SESSION_EXPIRED"),
         (
             Rejection::LimitReached {
@@ -131,7 +136,7 @@ fn every_other_fault_has_its_code_and_reason() {
         limit: "limits.pending_commands",
         max: 9,
     };
-    let cases: [(Fault, Code, &str); 10] = [
+    let cases: [(Fault, Code, &str); 11] = [
         (
             Invalid::new("queue", "is bad").into(),
             InvalidArgument,
@@ -153,6 +158,11 @@ fn every_other_fault_has_its_code_and_reason() {
         (Fault::Bug("x"), Internal, "INTERNAL"),
         (Refusal::Recovering.into(), Unavailable, "RECOVERING"),
         (Refusal::StoreFailed.into(), Unavailable, "STORE_FAILED"),
+        (
+            Refusal::ContentBusy.into(),
+            ResourceExhausted,
+            "LIMIT_REACHED",
+        ),
         (overloaded.into(), ResourceExhausted, "LIMIT_REACHED"),
     ];
     for (fault, code, reason) in cases {

@@ -69,7 +69,8 @@ impl<'a> Draft<'a> {
             15..=29 => self.end(),
             30..=39 => self.remove(),
             40..=44 => self.requeue(),
-            45..=49 => self.ready(),
+            45..=47 => self.ready(),
+            48..=49 => self.lose(),
             50..=54 => self.extend_or_cancel(),
             55..=59 => self.look_after_ledger(),
             60..=79 => self.lease(),
@@ -283,6 +284,12 @@ impl<'a> Draft<'a> {
         if !jobs.is_empty() {
             let transition = Transition::JobsReady { jobs };
             self.add(transition);
+        }
+    }
+
+    fn lose(&mut self) {
+        if let Some(job) = self.one(|status| matches!(status, Status::Ended { .. })) {
+            self.add(Transition::ContentLost { job });
         }
     }
 

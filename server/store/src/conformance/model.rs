@@ -105,6 +105,7 @@ impl Model {
             | Transition::JobsRequeued { .. }
             | Transition::JobsReady { .. }
             | Transition::CancelRequested { .. }
+            | Transition::ContentLost { .. }
             | Transition::JobsRemoved { .. } => return self.apply_to_jobs(transition, trimmed),
         }
         Ok(())
@@ -197,6 +198,7 @@ impl Model {
             Transition::CancelRequested { job, reason } => {
                 self.change(*job, trimmed, |job| job.cancel = Some(reason.clone()))?;
             }
+            Transition::ContentLost { job } => self.change(*job, trimmed, |job| job.size = 0)?,
             Transition::Stalled { .. }
             | Transition::ClocksRead { .. }
             | Transition::NamespaceCreated { .. }

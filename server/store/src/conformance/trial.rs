@@ -9,7 +9,8 @@ use leaseq_engine::transition::{Content, End, Transition};
 
 use super::model::Model;
 use crate::seam::{
-    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Store, StoreError,
+    Batch, CommitError, Committed, Compaction, DamagedContent, Epoch, Loaded, Position, Report,
+    Store, StoreError,
 };
 
 /// What a store was told, and what it must say.
@@ -224,6 +225,7 @@ impl Trial {
                     self.report = report;
                     removed += 1;
                 }
+                Compaction::Damaged(damaged) => self.lose(store, &damaged)?,
                 Compaction::RestateJobs(jobs) => {
                     self.check_step(&jobs);
                     let transitions = self.model.restate_jobs(&jobs);
@@ -241,6 +243,20 @@ impl Trial {
             }
         }
         Ok(removed)
+    }
+
+    /// Ends jobs whose contents cannot be read, as an engine does.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn lose(
+        &mut self,
+        store: &mut dyn Store,
+        damaged: &[DamagedContent],
+    ) -> Result<(), CommitError> {
+        let lost = |damaged: &DamagedContent| Transition::ContentLost { job: damaged.job };
+        self.commit_all(store, damaged.iter().map(lost).collect())?;
+        Ok(())
     }
 
     fn check_step(&self, jobs: &[JobSeq]) {
@@ -333,6 +349,8 @@ impl Contents {
             self.kept.extend(jobs.zip(contents.iter().cloned()));
         } else if let Transition::OutcomeAdded { job, content, .. } = transition {
             self.kept.insert(*job, content.clone());
+        } else if let Transition::ContentLost { job } = transition {
+            self.kept.insert(*job, Content::default());
         } else if let Transition::JobsCompleted { leases } = transition {
             leases.iter().for_each(|lease| self.end(lease.job));
         } else if let Transition::JobsRemoved { jobs } = transition {

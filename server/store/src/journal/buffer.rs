@@ -56,7 +56,7 @@ pub(super) struct FullFrame {
 
 impl FrameBuffer {
     pub(super) fn new(draft: &Draft, segment: u64, at: u64) -> Result<Self, StoreError> {
-        let too_large = || StoreError::Contradiction {
+        let too_large = || StoreError::TooLarge {
             what: "a batch beyond what a segment can hold".into(),
         };
         let place = |value: u64| u32::try_from(value).map_err(|_| too_large());

@@ -29,6 +29,10 @@ pub(super) enum Carried<'a> {
         size: u32,
         result: &'a Bytes,
     },
+    /// A job whose content cannot be read: an empty one takes its place.
+    Lost {
+        job: JobSeq,
+    },
     /// Jobs whose contents are no longer needed: see `ended`.
     Ended,
 }
@@ -39,6 +43,7 @@ impl Carried<'_> {
         match self {
             Self::Nothing | Self::Ended => 0,
             Self::Added { sizes, .. } | Self::Copied { sizes, .. } => bytes_of(sizes),
+            Self::Lost { .. } => u64::from(BLOB_HEAD_BYTES),
             Self::Result { size, .. } => u64::from(size + BLOB_HEAD_BYTES),
         }
     }
@@ -90,6 +95,7 @@ pub(super) fn carried(transition: &Transition) -> Carried<'_> {
             (End::Completed | End::Cancelled, None) => Carried::Ended,
             (End::Dead, _) | (End::Cancelled, Some(_)) => Carried::Nothing,
         },
+        Transition::ContentLost { job } => Carried::Lost { job: *job },
         Transition::JobsCompleted { .. } | Transition::JobsRemoved { .. } => Carried::Ended,
         Transition::NamespaceCreated { .. }
         | Transition::Stalled { .. }
@@ -131,6 +137,7 @@ pub(super) fn note(
             index.put(first, &sizes, place, record);
         }
         Carried::Result { job, size, .. } => index.replace(job, size, place),
+        Carried::Lost { job } => index.replace(job, 0, place),
         Carried::Ended => add_ended(transition, ended),
     }
     Some(end)

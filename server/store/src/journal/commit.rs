@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use leaseq_engine::id::JobSeq;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{Content, Transition};
 
@@ -245,17 +246,10 @@ impl<D: Disk> Journal<D> {
                     payload: result.clone(),
                 });
             }
+            Carried::Lost { .. } => frame.add(&Content::default()),
             Carried::Copied { first, sizes } => {
                 for n in 0..u64::from(count_of(&sizes)) {
-                    let blob = self.index.locate(first.plus(n));
-                    let blob = blob.ok_or(StoreError::NoContent { job: first.plus(n) })?;
-                    match frame.own(&blob) {
-                        Some(range) => frame.repeat(range),
-                        None => {
-                            let bytes = self.read_blob(&blob)?;
-                            frame.add_raw(&bytes);
-                        }
-                    }
+                    self.copy_content(first.plus(n), frame)?;
                 }
             }
         }
@@ -271,7 +265,22 @@ impl<D: Disk> Journal<D> {
         } else {
             self.failed = true;
             let what = "a transition whose sizes are not those of its contents".into();
-            Err(StoreError::Contradiction { what })
+            Err(StoreError::Bug { what })
         }
+    }
+
+    /// Adds the present content of a job to the frame.
+    fn copy_content(&mut self, job: JobSeq, frame: &mut FrameBuffer) -> Result<(), StoreError> {
+        let blob = self.index.locate(job);
+        let blob = blob.ok_or(StoreError::NoContent { job })?;
+        if let Some(range) = frame.own(&blob) {
+            frame.repeat(range);
+        } else if let Some(bytes) = self.held.get(job, &blob) {
+            frame.add_raw(bytes);
+        } else {
+            let bytes = self.read_blob(job, &blob)?;
+            frame.add_raw(&bytes);
+        }
+        Ok(())
     }
 }

@@ -99,6 +99,7 @@ impl CompactionState {
 impl<D: Disk> Journal<D> {
     pub(super) fn compaction_step(&mut self) -> Result<Compaction, StoreError> {
         self.forget_ended();
+        self.held.clear();
         self.set_space_aside()?;
         let front = self.segments.front();
         let Some((oldest, puts_before)) = front.map(|oldest| (oldest.number, oldest.puts)) else {
@@ -114,7 +115,7 @@ impl<D: Disk> Journal<D> {
             return Ok(Compaction::Idle(self.report()));
         }
         if self.index.at_home(Self::home(oldest)).jobs > 0 {
-            return Ok(self.next_jobs(oldest));
+            return self.next_jobs(oldest);
         }
         match self.compaction.ledger {
             Ledger::Old if !self.ledger_fits() => Ok(Compaction::Idle(self.report())),
@@ -133,7 +134,7 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Live jobs of the oldest segment that have not been asked for yet.
-    fn next_jobs(&mut self, oldest: u64) -> Compaction {
+    fn next_jobs(&mut self, oldest: u64) -> Result<Compaction, StoreError> {
         let from = self.compaction.cursor.unwrap_or(JobSeq(0));
         for step in self.fitting_steps(STEP) {
             let (jobs, next) = self.index.list_home(Self::home(oldest), from, step);
@@ -141,10 +142,27 @@ impl<D: Disk> Journal<D> {
             self.compaction.cursor = next;
             self.compaction.stuck = jobs.is_empty();
             if !jobs.is_empty() {
-                return Compaction::RestateJobs(jobs);
+                return self.read_before_asking(jobs, from);
             }
         }
-        Compaction::Idle(self.report())
+        Ok(Compaction::Idle(self.report()))
+    }
+
+    /// Asks for these jobs if all their contents can be read; otherwise for the end of
+    /// those whose contents cannot be.
+    fn read_before_asking(
+        &mut self,
+        jobs: Vec<JobSeq>,
+        from: JobSeq,
+    ) -> Result<Compaction, StoreError> {
+        let asked = match self.hold(&jobs) {
+            Ok(damaged) if damaged.is_empty() => return Ok(Compaction::RestateJobs(jobs)),
+            Ok(damaged) => Compaction::Damaged(damaged),
+            Err(StoreError::ContentBusy { .. }) => Compaction::Idle(self.report()),
+            Err(error) => return Err(error),
+        };
+        self.compaction.cursor = Some(from);
+        Ok(asked)
     }
 
     fn remove_oldest(&mut self) -> Result<Compaction, StoreError> {

@@ -1,8 +1,6 @@
-//! Giving contents back: from the frames still in memory, or from disk with their
-//! checksums looked at.
+//! Giving contents back: from the frames still in memory, or from disk (`read`).
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -10,11 +8,10 @@ use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::Content;
 
 use super::Journal;
-use super::frame::{CHUNK_BYTES, HEADER_BYTES, Header, contents_right};
+use super::frame::CHUNK_BYTES;
 use super::index::{Blob, Place};
-use super::segment::{self, Segment};
 use super::sizes::BLOB_HEAD_BYTES;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::Disk;
 use crate::seam::StoreError;
 
 /// How much of a frame's contents is read at a time, at most. The first read of a frame
@@ -32,7 +29,7 @@ pub(super) struct Cache {
     bytes: usize,
     /// Ascending by segment and place.
     frames: VecDeque<CachedFrame>,
-    read: Option<ReadPart>,
+    pub(super) read: Option<ReadPart>,
 }
 
 #[derive(Debug)]
@@ -45,12 +42,12 @@ struct CachedFrame {
 
 /// A part of the contents of a frame on disk.
 #[derive(Debug)]
-struct ReadPart {
-    segment: u32,
-    frame: u32,
+pub(super) struct ReadPart {
+    pub(super) segment: u32,
+    pub(super) frame: u32,
     /// Where it begins in the contents.
-    from: u32,
-    bytes: Bytes,
+    pub(super) from: u32,
+    pub(super) bytes: Bytes,
 }
 
 impl Cache {
@@ -101,7 +98,7 @@ impl Cache {
     }
 
     /// How much to read from the chunk of `place` on.
-    fn ahead(&self, place: Place) -> usize {
+    pub(super) fn ahead(&self, place: Place) -> usize {
         let chunk = place.at as usize / CHUNK_BYTES * CHUNK_BYTES;
         let goes_on = |read: &&ReadPart| {
             let end = read.from as usize + read.bytes.len();
@@ -114,7 +111,7 @@ impl Cache {
         })
     }
 
-    fn get(&self, blob: &Blob) -> Option<Bytes> {
+    pub(super) fn get(&self, blob: &Blob) -> Option<Bytes> {
         let part = self.part(blob.place)?;
         part.range(blob).map(|range| part.bytes.slice(range))
     }
@@ -162,13 +159,17 @@ impl<D: Disk> Journal<D> {
                 let blob = emptied
                     .or_else(|| self.index.locate(*job))
                     .ok_or(StoreError::NoContent { job: *job })?;
-                let bytes = self.read_blob(&blob)?;
+                if blob.len == BLOB_HEAD_BYTES {
+                    contents.push(Content::default());
+                    continue;
+                }
+                let bytes = self.read_blob(*job, &blob)?;
                 let part = Part {
                     bytes: &bytes,
                     start: 0,
                     from: blob.place.at,
                 };
-                contents.push(self.content(&part, &blob, 0..bytes.len())?);
+                contents.push(self.content(*job, &part, &blob, 0..bytes.len())?);
             }
         }
         Ok(contents)
@@ -187,106 +188,25 @@ impl<D: Disk> Journal<D> {
         let mut blobs = self.index.locate_together(jobs).peekable();
         let part = blobs.peek().and_then(|blob| self.cache.part(blob.place));
         let Some(part) = part else { return Ok(()) };
-        for blob in blobs {
+        for (job, blob) in jobs.iter().zip(blobs) {
             let Some(range) = part.range(&blob) else {
                 break;
             };
-            contents.push(self.content(&part, &blob, range)?);
+            contents.push(self.content(*job, &part, &blob, range)?);
         }
         Ok(())
     }
 
     fn content(
         &self,
+        job: JobSeq,
         part: &Part<'_>,
         blob: &Blob,
         range: Range<usize>,
     ) -> Result<Content, StoreError> {
-        part.content(range)
-            .ok_or_else(|| self.damaged(blob, "a content shorter than its headers"))
-    }
-
-    /// The bytes of a content, headers' length in front.
-    pub(super) fn read_blob(&mut self, blob: &Blob) -> Result<Bytes, StoreError> {
-        if let Some(bytes) = self.cache.get(blob) {
-            return Ok(bytes);
-        }
-        let part = self.read_part(blob)?;
-        self.cache.read = Some(part);
-        self.cache
-            .get(blob)
-            .ok_or_else(|| self.damaged(blob, "a content beyond its frame"))
-    }
-
-    /// Reads the part of a frame's contents that begins with `blob`.
-    fn read_part(&self, blob: &Blob) -> Result<ReadPart, StoreError> {
-        let place = blob.place;
-        let number = u64::from(place.segment);
-        let found = self
-            .segments
-            .binary_search_by_key(&number, |segment| segment.number);
-        let found = found.ok().and_then(|n| self.segments.get(n));
-        let segment = found.ok_or_else(|| self.damaged(blob, "its segment is gone"))?;
-        let ahead = self.cache.ahead(place);
-        let read = read_chunks(segment, blob, ahead);
-        let read = read.map_err(|source| StoreError::Io {
-            action: "cannot read",
-            path: self.disk.path(&segment::name(number)),
-            source,
-        })?;
-        let (from, bytes) = read.ok_or_else(|| {
-            self.damaged(blob, "the contents of this batch are not what was written")
-        })?;
-        let from = u32::try_from(from).unwrap_or(u32::MAX);
-        Ok(ReadPart {
-            segment: place.segment,
-            frame: place.frame,
-            from,
-            bytes: bytes.into(),
+        part.content(range).ok_or_else(|| {
+            self.damaged(job, blob, "a content shorter than its headers")
+                .into()
         })
     }
-
-    fn damaged(&self, blob: &Blob, what: &str) -> StoreError {
-        StoreError::Damaged {
-            path: self
-                .disk
-                .path(&segment::name(u64::from(blob.place.segment))),
-            offset: u64::from(blob.place.frame),
-            what: what.into(),
-        }
-    }
-}
-
-/// Reads whole chunks of the contents of a frame, so that `blob` is among them, and
-/// `ahead` bytes as far as they go. Gives where they begin in the contents. `None`: they
-/// are not what was written.
-fn read_chunks<F: DiskFile>(
-    segment: &Segment<F>,
-    blob: &Blob,
-    ahead: usize,
-) -> io::Result<Option<(usize, Vec<u8>)>> {
-    let file = &segment.file;
-    let frame = u64::from(blob.place.frame);
-    let (at, len) = (blob.place.at as usize, blob.len as usize);
-    let mut header = [0; HEADER_BYTES];
-    file.read_exact_at(&mut header, frame)?;
-    let Some(header) = Header::decode(&header, segment.salt) else {
-        return Ok(None);
-    };
-    let contents_len = header.contents_len as usize;
-    let first = at / CHUNK_BYTES;
-    let from = first * CHUNK_BYTES;
-    let upto = (at + len)
-        .max(from + ahead)
-        .next_multiple_of(CHUNK_BYTES)
-        .min(contents_len);
-    if at + len > contents_len {
-        return Ok(None);
-    }
-    let mut table = vec![0; 4 * (upto - from).div_ceil(CHUNK_BYTES)];
-    let table_at = HEADER_BYTES + header.meta_len as usize + 4 * first;
-    file.read_exact_at(&mut table, frame + table_at as u64)?;
-    let mut contents = vec![0; upto - from];
-    file.read_exact_at(&mut contents, frame + (header.contents_at() + from) as u64)?;
-    Ok(contents_right(&contents, &table).then_some((from, contents)))
 }

@@ -313,6 +313,17 @@ impl Index {
         self.live_bytes
     }
 
+    /// The live jobs from `from` on, and where their contents are.
+    pub(super) fn jobs_from(&self, from: JobSeq) -> impl Iterator<Item = (JobSeq, Blob)> + '_ {
+        let before = self.runs.range(..=from.0).next_back();
+        let start = before.map_or(from.0, |(first, _)| *first);
+        let jobs = self.runs.range(start..).flat_map(|(first, run)| {
+            let job = move |n: u32| (JobSeq(first + u64::from(n)), run.blob(n));
+            run.live.iter().map(job)
+        });
+        jobs.skip_while(move |(job, _)| *job < from)
+    }
+
     /// Bytes of the longest content so far.
     pub(super) fn longest(&self) -> u32 {
         self.longest

@@ -69,10 +69,7 @@ impl<D: Disk> Journal<D> {
         let last = opened.len().saturating_sub(1);
         let mut torn = None;
         for (n, segment) in opened.into_iter().enumerate() {
-            // Only the end of the last segment can be torn: elsewhere contents are
-            // checked when they are read.
-            let scanned =
-                self.read_segment(segment, n == last, n == last, &mut progress, replay)?;
+            let scanned = self.read_segment(segment, n == last, &mut progress, replay)?;
             torn = scanned.torn();
         }
         self.trim_found(&progress)?;
@@ -97,8 +94,8 @@ impl<D: Disk> Journal<D> {
         })
     }
 
-    /// Reads everything, contents included, and changes nothing. Gives what was
-    /// found as far as it goes, and what is wrong.
+    /// Reads everything, the contents of live jobs included, and changes nothing. Gives
+    /// what was found as far as it goes, and what is wrong.
     pub(super) fn examine_all(&mut self, replay: &mut Replay<'_>) -> Result<Findings, StoreError> {
         let mut findings = Findings::default();
         let opened = match open_segments(&self.disk) {
@@ -114,7 +111,7 @@ impl<D: Disk> Journal<D> {
         for (n, segment) in opened.into_iter().enumerate() {
             let name = segment::name(segment.header.number);
             let before = progress.batches;
-            let read = self.read_segment(segment, true, n == last, &mut progress, replay);
+            let read = self.read_segment(segment, n == last, &mut progress, replay);
             let used = self.segments.back().map_or(0, |segment| segment.end);
             let bytes = self.segments.back().map_or(0, |segment| segment.len);
             let batches = progress.batches - before;
@@ -148,6 +145,7 @@ impl<D: Disk> Journal<D> {
         findings.starts = progress.epoch.0;
         findings.last_time = progress.last_time;
         findings.live_bytes = self.index.live_bytes();
+        findings.damaged = self.damaged_contents()?;
         Ok(findings)
     }
 
@@ -172,7 +170,6 @@ impl<D: Disk> Journal<D> {
     fn read_segment(
         &mut self,
         segment: Opened<D::File>,
-        contents: bool,
         is_last: bool,
         progress: &mut Progress,
         replay: &mut Replay<'_>,
@@ -199,7 +196,9 @@ impl<D: Disk> Journal<D> {
             epoch: progress.epoch,
             salt: segment.header.salt,
         };
-        let scanned = scan(&segment.file, before, contents, |frame| {
+        // Only the end of the last segment can be torn. Elsewhere contents are checked
+        // when they are read: what is wrong with them is a matter of their jobs.
+        let scanned = scan(&segment.file, before, is_last, |frame| {
             self.read_frame(number, frame, progress, replay)
                 .map_err(|error| match error {
                     FrameError::Bytes(what) => Failure::Store(damaged(frame.at, what)),

@@ -22,15 +22,18 @@ mod contents;
 mod durability;
 mod frame;
 mod head;
+mod held;
 mod index;
 mod live;
 mod load;
 mod open;
 mod options;
 mod presence;
+mod read;
 mod renew;
 mod room;
 mod scan;
+mod scrub;
 mod segment;
 mod sizes;
 mod sync;
@@ -51,12 +54,15 @@ use self::compact::CompactionState;
 use self::contents::Cache;
 use self::durability::Durability;
 use self::head::Head;
+use self::held::Held;
 use self::index::{Blob, Index};
+use self::scrub::ScrubState;
 use self::segment::Segment;
 use crate::disk::{Disk, RealDisk};
 use crate::doctor::Findings;
 use crate::seam::{
-    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Store, StoreError,
+    Batch, CommitError, Committed, Compaction, Epoch, Loaded, Position, Report, Scrubbed, Store,
+    StoreError,
 };
 
 /// A store in a directory of segment files.
@@ -77,6 +83,9 @@ pub struct Journal<D: Disk> {
     index: Index,
     cache: Cache,
     compaction: CompactionState,
+    /// The contents that the compaction under way is about to copy.
+    held: Held,
+    scrub: ScrubState,
     /// Jobs that ended in the last batch: their contents go with the next.
     ended: Vec<(JobSeq, u64)>,
     /// What jobs had that were completed without a result in the last batch, and are
@@ -114,6 +123,8 @@ impl<D: Disk> Journal<D> {
             index: Index::default(),
             cache: Cache::new(options.cache_bytes),
             compaction: CompactionState::default(),
+            held: Held::default(),
+            scrub: ScrubState::default(),
             ended: Vec::new(),
             emptied: BTreeMap::new(),
             epoch: Epoch::default(),
@@ -210,5 +221,10 @@ impl<D: Disk> Store for Journal<D> {
         self.usable()?;
         self.check_presence()?;
         self.compaction_step()
+    }
+
+    fn scrub(&mut self, bytes_max: usize) -> Result<Scrubbed, StoreError> {
+        self.usable()?;
+        Ok(self.scrub_step(bytes_max))
     }
 }

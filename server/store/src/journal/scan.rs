@@ -80,8 +80,9 @@ impl Scanned {
     }
 }
 
-/// Reads the frames of `file`, which go on from `before`. `visit` gets each; with
-/// `contents`, only after its contents were found right, too.
+/// Reads the frames of `file`, which go on from `before`. `visit` gets each. With
+/// `contents`, a frame whose contents are not right is the torn end, unless a later frame
+/// knew that it was synced.
 pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
     file: &F,
     mut before: Before,
@@ -113,6 +114,16 @@ pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
             }
             Some(_) | None => {
                 window.step = WINDOW_BYTES;
+                if contents
+                    && is_synced_frame(&mut window, at, before)?
+                    && let Some((header, meta)) = read_frame(&mut window, at, before.salt, false)?
+                {
+                    visit(&Frame { header, meta, at })?;
+                    before.next = header.next();
+                    before.epoch = header.epoch;
+                    at += header.frame_len() as u64;
+                    continue;
+                }
                 let end = what_follows(&mut window, at, before)?;
                 let next = before.next;
                 return Ok(Scanned { at, next, end });
@@ -164,6 +175,22 @@ fn contents_match<F: DiskFile>(
     let contents_at = at + header.contents_at() as u64;
     let contents = window.get(contents_at, header.contents_len as usize)?;
     Ok(contents.is_some_and(|contents| contents_right(contents, &table)))
+}
+
+/// Whether there is a frame at `at` that is right but for its contents, and that a later
+/// one knew to be synced. Then its contents were damaged afterwards, which is a matter of
+/// the jobs they belong to. Without such a later one, it is a batch that was being written.
+fn is_synced_frame<F: DiskFile>(
+    window: &mut Window<'_, F>,
+    at: u64,
+    before: Before,
+) -> io::Result<bool> {
+    let header = read_frame(window, at, before.salt, false)?.map(|(header, _)| header);
+    let comes_next = |header: &Header| header.position == before.next && before.admits(header);
+    Ok(
+        header.as_ref().is_some_and(comes_next)
+            && what_follows(window, at, before)? == End::Damaged,
+    )
 }
 
 /// Looks at everything from `at` on, where the frame of position `before.next`

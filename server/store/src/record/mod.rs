@@ -112,6 +112,7 @@ records! {
     15 JobsRemoved { jobs };
     16 JobsRestated { first, queue, put_time, settings, sizes };
     17 CountersRestated { next_job, next_lease, next_queue };
+    20 ContentLost { job };
     22 JobsRequeued { leases, how, charged, error };
     24 PutRemembered { request_id, first, count, jobs, put_time };
     27 ClocksRead { time, wall, running, boot };

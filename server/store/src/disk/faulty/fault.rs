@@ -15,6 +15,8 @@ pub enum Fault {
     NoSpace,
     /// A write: an I/O error after the first part of it.
     TornWrite,
+    /// A read: there is no memory for it at the moment.
+    BusyRead,
     /// Any operation: the power goes while it runs. Everything fails until `crash`
     /// says what is left.
     PowerCut,
@@ -27,6 +29,7 @@ impl Fault {
             Self::FailedSync => matches!(kind, Kind::Sync),
             Self::NoSpace => matches!(kind, Kind::Create | Kind::Write),
             Self::TornWrite => matches!(kind, Kind::Write),
+            Self::BusyRead => matches!(kind, Kind::Read),
         }
     }
 }
@@ -159,6 +162,7 @@ impl Faults {
         match planned.fault {
             Fault::Io if matches!(kind, Kind::Sync | Kind::SyncDir) => Ok(Fate::Torn),
             Fault::Io => Err(io_error()),
+            Fault::BusyRead => Err(io::ErrorKind::OutOfMemory.into()),
             Fault::NoSpace => Err(io::ErrorKind::StorageFull.into()),
             Fault::TornWrite | Fault::FailedSync => Ok(Fate::Torn),
             Fault::PowerCut if first => Ok(Fate::Cut),

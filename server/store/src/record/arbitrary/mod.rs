@@ -36,6 +36,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
         job_restated().boxed(),
         jobs_restated().boxed(),
         counters_restated().boxed(),
+        content_lost().boxed(),
     ])
 }
 
@@ -61,6 +62,7 @@ pub(crate) fn without_contents(mut transition: Transition) -> Transition {
         | Transition::JobsRemoved { .. }
         | Transition::JobRestated(_)
         | Transition::JobsRestated { .. }
+        | Transition::ContentLost { .. }
         | Transition::CountersRestated { .. } => {}
     }
     transition
@@ -99,6 +101,12 @@ prop_compose! {
         create_time in time(),
     ) -> Transition {
         Transition::QueueSet { queue, name, settings, paused, revision, create_time }
+    }
+}
+
+prop_compose! {
+    fn content_lost()(job in seq()) -> Transition {
+        Transition::ContentLost { job }
     }
 }
 

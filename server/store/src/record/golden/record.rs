@@ -43,6 +43,7 @@ fn tag(transition: &Transition) -> u8 {
         Transition::JobsRestated { .. } => 16,
         Transition::CountersRestated { .. } => 17,
         Transition::JobRestated(_) => 26,
+        Transition::ContentLost { .. } => 20,
         Transition::ClocksRead { .. } => 27,
     }
 }
@@ -249,12 +250,13 @@ fn leases() -> [u8; 4] {
     ]
 }
 
-fn jobs() -> [u8; 6] {
+fn jobs() -> [u8; 7] {
     let lease = |place: u64| LeaseRef {
         job: JobSeq(1000 + place),
         lease: LeaseNumber(2000 + place),
     };
     [
+        check(Transition::ContentLost { job: JobSeq(1001) }, "14 02 e907"),
         check(
             Transition::JobRequeued {
                 job: JobSeq(1000),
