@@ -24,9 +24,9 @@ fn a_stopped_directory_is_sound_and_a_used_one_is_refused() {
 }
 
 #[test]
-fn damage_is_told_with_its_file_and_place() {
+fn a_damaged_payload_is_told_with_its_job_its_file_and_place() {
     let mut server = Server::start();
-    server.put(&["jobs", "a payload that will be damaged"]);
+    let id = server.put(&["jobs", "a payload that will be damaged"]);
     server.put(&["jobs", "another after it"]);
     server.stop();
     let needle = b"a payload that will be damaged";
@@ -49,12 +49,17 @@ fn damage_is_told_with_its_file_and_place() {
         .expect("payloads are in the journal as they are");
     let said = doctor(&server.data(), "table").ends(1);
     let name = damaged.file_name().unwrap().to_str().unwrap();
-    assert!(said.stderr.contains(name), "{said:?}");
-    assert!(said.stderr.contains("damaged at byte"), "{said:?}");
-    assert_eq!(
-        doctor(&server.data(), "json").ends(1).json()["sound"],
-        false
-    );
+    assert!(said.stdout.contains(name), "{said:?}");
+    assert!(said.stdout.contains("damaged at byte"), "{said:?}");
+    assert!(said.stderr.contains("leaseq serve"), "{said:?}");
+    let found = doctor(&server.data(), "json").ends(1).json();
+    assert_eq!(found["sound"], false);
+    assert!(found["problem"].is_null(), "a server starts: {found}");
+    let damaged = found["damaged_jobs"].as_array().unwrap();
+    assert_eq!(damaged.len(), 1, "{found}");
+    assert_eq!(damaged[0]["queue"], "jobs");
+    assert_eq!(damaged[0]["job_id"], id.trim());
+    assert!(damaged[0]["put_time"].is_string(), "{found}");
 }
 
 #[test]

@@ -1,63 +1,50 @@
-//! `leaseq doctor`: what is in a stopped data directory, and whether it is sound.
+//! What was found in a data directory, as text and as JSON.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use clap::Args;
 use leaseq_engine::command::{Command, Read};
 use leaseq_engine::effect::{Effect, QueueView, Reply};
-use leaseq_engine::id::{Scope, Ticket};
+use leaseq_engine::id::{JobId, QueueName, Scope, Ticket};
 use leaseq_engine::settings::EngineConfig;
 use leaseq_engine::time::Time;
 use leaseq_engine::{Engine, Output};
-use leaseq_store::StoreError;
 use leaseq_store::doctor::{Findings, examine};
+use leaseq_store::{DamagedContent, StoreError};
 use serde_json::{Value, json};
 
-use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{self, Format};
-
-/// Check a stopped data directory, and explain what is in it
-///
-/// Reads everything and changes nothing: every segment, every batch, every payload; plays the
-/// journal through the queue's own rules and checks that all counts agree. Sound: exit code 0.
-/// Damaged, or in use by a server: exit code 1.
-#[derive(Debug, Args)]
-pub(crate) struct Doctor {
-    /// The data directory
-    #[arg(value_name = "DIR", default_value = "./leaseq-data")]
-    dir: PathBuf,
-}
-
-impl Doctor {
-    pub(crate) fn run(self, format: Format) -> Outcome {
-        let report = Report::of(&self.dir)?;
-        match format {
-            Format::Json => output::json(&report.to_json(&self.dir))?,
-            Format::Name => {}
-            Format::Table => report.print(&self.dir)?,
-        }
-        match report.problem {
-            None => Ok(Exit::Ok),
-            Some(problem) => Err(Failure::error(problem).hint(
-                "keep a copy of the directory; restore a backup of it, or start with an empty \
-                 --data",
-            )),
-        }
-    }
-}
+use crate::exit::Failure;
+use crate::output;
 
 /// What was found.
-struct Report {
+pub(super) struct Report {
     findings: Findings,
     /// As far as the journal could be read.
     queues: Vec<QueueView>,
-    /// What is wrong, in one sentence.
-    problem: Option<String>,
+    /// What keeps a server from starting, in one sentence.
+    pub(super) problem: Option<String>,
+    /// The jobs whose contents cannot be read.
+    pub(super) damaged: Vec<DamagedJob>,
+}
+
+/// A job whose payload or result cannot be read.
+pub(super) struct DamagedJob {
+    queue: QueueName,
+    id: JobId,
+    /// The file, the place and what is wrong.
+    what: String,
+}
+
+impl DamagedJob {
+    fn find(engine: &Engine, content: &DamagedContent) -> Option<Self> {
+        let (id, queue) = engine.identify(content.job)?;
+        let what = content.to_string();
+        Some(Self { queue, id, what })
+    }
 }
 
 impl Report {
-    fn of(dir: &Path) -> Result<Self, Failure> {
+    pub(super) fn of(dir: &Path) -> Result<Self, Failure> {
         let mut engine = Engine::new(EngineConfig::default());
         let findings = examine(dir, &mut |batch, trimmed| {
             batch
@@ -87,7 +74,10 @@ impl Report {
             .err()
             .map(|rule| format!("the journal can be read, but what it says is broken: {rule}"));
         let problem = findings.problem.as_ref().map(sentence).or(broken_rule);
+        let damaged = findings.damaged.iter();
+        let damaged = damaged.filter_map(|content| DamagedJob::find(&engine, content));
         Ok(Self {
+            damaged: damaged.collect(),
             queues: queues(&mut engine, findings.last_time),
             findings,
             problem,
@@ -98,7 +88,7 @@ impl Report {
         self.findings.segments.iter().map(|s| s.batches).sum()
     }
 
-    fn print(&self, dir: &Path) -> Result<(), Failure> {
+    pub(super) fn print(&self, dir: &Path) -> Result<(), Failure> {
         let findings = &self.findings;
         let disk_bytes = findings.segments.iter().map(|segment| segment.bytes).sum();
         output::line(&output::facts(&[
@@ -177,13 +167,32 @@ impl Report {
                 output::bytes(*bytes)
             ))?;
         }
-        output::line(match self.problem {
-            None => "sound: every batch and every payload was read, and all counts agree",
-            Some(_) => "NOT sound; the counts above are of what comes before the damage",
+        if !self.damaged.is_empty() {
+            let rows = self.damaged.iter().map(|job| {
+                [
+                    job.queue.to_string(),
+                    job.id.to_string(),
+                    last_batch(job.id.put_time()),
+                    job.what.clone(),
+                ]
+            });
+            let headings = ["QUEUE", "DAMAGED JOB", "PUT", "WHY"];
+            output::line(&output::table(headings, rows.collect()))?;
+            output::line("")?;
+        }
+        output::line(match (&self.problem, self.damaged.len()) {
+            (Some(_), _) => "NOT sound; the counts above are of what comes before the damage",
+            (None, 0) => {
+                "sound: every batch and every payload that is needed was read, and all counts agree"
+            }
+            (None, _) => {
+                "NOT sound: all batches are, but the payloads of the jobs above are damaged; a \
+                 server starts and ends these jobs alone"
+            }
         })
     }
 
-    fn to_json(&self, dir: &Path) -> Value {
+    pub(super) fn to_json(&self, dir: &Path) -> Value {
         let findings = &self.findings;
         let segments = findings.segments.iter().map(|segment| {
             json!({
@@ -199,8 +208,9 @@ impl Report {
             .map(|(file, offset, bytes)| json!({ "file": file, "offset": offset, "bytes": bytes }));
         json!({
             "directory": dir.display().to_string(),
-            "sound": self.problem.is_none(),
+            "sound": self.problem.is_none() && self.damaged.is_empty(),
             "problem": self.problem,
+            "damaged_jobs": self.damaged.iter().map(damaged_json).collect::<Vec<_>>(),
             "segments": segments.collect::<Vec<_>>(),
             "batches": self.batches(),
             "starts": findings.starts,
@@ -210,6 +220,15 @@ impl Report {
             "queues": self.queues.iter().map(queue_json).collect::<Vec<_>>(),
         })
     }
+}
+
+fn damaged_json(job: &DamagedJob) -> Value {
+    json!({
+        "queue": job.queue.to_string(),
+        "job_id": job.id.to_string(),
+        "put_time": moment(job.id.put_time()).map(output::moment),
+        "problem": job.what,
+    })
 }
 
 fn queue_json(queue: &QueueView) -> Value {
