@@ -83,7 +83,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it answers.
     pub(crate) fn start() -> Self {
-        let dir = TempDir::new().expect("a directory");
+        Self::on(TempDir::new().expect("a directory"))
+    }
+
+    /// The same, on the data that are in `dir`.
+    pub(crate) fn on(dir: TempDir) -> Self {
         let addr = format!("127.0.0.1:{}", free_port());
         let log = File::create(dir.path().join("log")).expect("a log");
         let process = leaseq(&["serve", "--stop-with-stdin", "--listen", &addr])

@@ -78,7 +78,7 @@ pub struct RestoreError(pub String);
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
-    state: State,
+    pub(crate) state: State,
     live: Live,
     /// The work of decided commands that are not finished.
     pending: PendingWork,

@@ -51,6 +51,7 @@ mod engine;
 mod live;
 mod matching;
 mod pending;
+mod salvage;
 mod state;
 #[cfg(test)]
 mod testing;

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod memory;
 mod random;
 mod record;
+pub mod salvage;
 pub mod seam;
 
 pub use journal::{Journal, JournalOptions, SyncPolicy, SyncPolicyError};

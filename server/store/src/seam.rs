@@ -328,7 +328,7 @@ pub enum StoreError {
     },
     /// Bytes are not what was written.
     #[error(
-        "{} is damaged at byte {offset}: {what}; the data directory was not changed. `leaseq doctor {dir}` shows what is in it",
+        "{} is damaged at byte {offset}: {what}; the data directory was not changed. `leaseq doctor {dir}` shows what is in it, and `leaseq doctor {dir} --salvage OUT` writes what can be saved to a new one",
         path.display(),
         dir = path.parent().unwrap_or(path).display()
     )]
@@ -352,7 +352,9 @@ pub enum StoreError {
         loss: Loss,
     },
     /// The replayed transitions contradict each other.
-    #[error("{what}; the data directory was not changed. `leaseq doctor DIR` shows what is in it")]
+    #[error(
+        "{what}; the data directory was not changed. `leaseq doctor DIR` shows what is in it, and `leaseq doctor DIR --salvage OUT` writes what can be saved to a new one"
+    )]
     Contradiction {
         /// What is wrong.
         what: String,

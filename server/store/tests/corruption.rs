@@ -339,7 +339,9 @@ fn damage_is_told_in_words_that_help() {
     let text = stopped.refused(&disk).to_string();
     let expected = format!("/faulty/{name} is damaged at byte 64: ");
     assert!(text.starts_with(&expected), "{text}");
-    let help = "; the data directory was not changed. `leaseq doctor /faulty` shows what is in it";
+    let help = "; the data directory was not changed. `leaseq doctor /faulty` shows what is in \
+                it, and `leaseq doctor /faulty --salvage OUT` writes what can be saved to a new \
+                one";
     assert!(text.ends_with(help), "{text}");
 }
 

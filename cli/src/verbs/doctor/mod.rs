@@ -1,6 +1,7 @@
 //! `leaseq doctor`: what is in a stopped data directory, and whether it is sound.
 
 mod report;
+mod salvage;
 
 use std::path::PathBuf;
 
@@ -22,10 +23,20 @@ pub(crate) struct Doctor {
     /// The data directory
     #[arg(value_name = "DIR", default_value = "./leaseq-data")]
     dir: PathBuf,
+    /// Write everything sound to this new directory and report what is missing
+    ///
+    /// DIR is not changed. OUT must not exist, or be empty; a server starts on it. Also reads
+    /// past damaged batches, damaged headers and missing segments. All leases end. Jobs that
+    /// may have ended in a missing part are ready again; jobs with a damaged payload are dead.
+    #[arg(long, value_name = "OUT")]
+    salvage: Option<PathBuf>,
 }
 
 impl Doctor {
     pub(crate) fn run(self, format: Format) -> Outcome {
+        if let Some(out) = self.salvage {
+            return salvage::run(&self.dir, &out, format);
+        }
         let report = Report::of(&self.dir)?;
         match format {
             Format::Json => output::json(&report.to_json(&self.dir))?,
@@ -33,8 +44,9 @@ impl Doctor {
             Format::Table => report.print(&self.dir)?,
         }
         if let Some(problem) = report.problem {
-            return Err(Failure::error(problem)
-                .hint("keep a copy of the directory as it is, and restore a backup of it"));
+            return Err(Failure::error(problem).hint(
+                "leaseq doctor DIR --salvage OUT   (writes everything sound to a new directory)",
+            ));
         }
         match report.damaged.len() {
             0 => Ok(Exit::Ok),

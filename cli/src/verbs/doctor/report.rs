@@ -36,7 +36,7 @@ pub(super) struct DamagedJob {
 }
 
 impl DamagedJob {
-    fn find(engine: &Engine, content: &DamagedContent) -> Option<Self> {
+    pub(super) fn find(engine: &Engine, content: &DamagedContent) -> Option<Self> {
         let (id, queue) = engine.identify(content.job)?;
         let what = content.to_string();
         Some(Self { queue, id, what })
@@ -168,16 +168,7 @@ impl Report {
             ))?;
         }
         if !self.damaged.is_empty() {
-            let rows = self.damaged.iter().map(|job| {
-                [
-                    job.queue.to_string(),
-                    job.id.to_string(),
-                    last_batch(job.id.put_time()),
-                    job.what.clone(),
-                ]
-            });
-            let headings = ["QUEUE", "DAMAGED JOB", "PUT", "WHY"];
-            output::line(&output::table(headings, rows.collect()))?;
+            output::line(&damaged_table(&self.damaged))?;
             output::line("")?;
         }
         output::line(match (&self.problem, self.damaged.len()) {
@@ -222,7 +213,21 @@ impl Report {
     }
 }
 
-fn damaged_json(job: &DamagedJob) -> Value {
+/// The jobs whose contents cannot be read.
+pub(super) fn damaged_table(damaged: &[DamagedJob]) -> String {
+    let rows = damaged.iter().map(|job| {
+        [
+            job.queue.to_string(),
+            job.id.to_string(),
+            last_batch(job.id.put_time()),
+            job.what.clone(),
+        ]
+    });
+    let headings = ["QUEUE", "DAMAGED JOB", "PUT", "WHY"];
+    output::table(headings, rows.collect())
+}
+
+pub(super) fn damaged_json(job: &DamagedJob) -> Value {
     json!({
         "queue": job.queue.to_string(),
         "job_id": job.id.to_string(),
@@ -282,7 +287,7 @@ fn sentence(problem: &StoreError) -> String {
     }
 }
 
-fn cannot_examine(dir: &Path, error: &StoreError) -> Failure {
+pub(super) fn cannot_examine(dir: &Path, error: &StoreError) -> Failure {
     let failure = Failure::error(sentence(error));
     match error {
         StoreError::Locked { .. } => failure.hint("stop the server first; or leaseq queue ls"),

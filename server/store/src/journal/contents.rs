@@ -148,7 +148,7 @@ impl Part<'_> {
 }
 
 impl<D: Disk> Journal<D> {
-    pub(super) fn read_contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError> {
+    pub(crate) fn read_contents(&mut self, jobs: &[JobSeq]) -> Result<Vec<Content>, StoreError> {
         let mut contents = Vec::with_capacity(jobs.len());
         while let Some(job) = jobs.get(contents.len()) {
             let rest = jobs.get(contents.len()..).unwrap_or_default();

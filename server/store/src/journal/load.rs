@@ -285,7 +285,7 @@ impl<D: Disk> Journal<D> {
     }
 
     /// The transitions of a batch; the index is up to date with them.
-    fn read_transitions(
+    pub(super) fn read_transitions(
         &mut self,
         segment: u64,
         frame: &Frame<'_>,
@@ -376,7 +376,7 @@ impl<D: Disk> Journal<D> {
 }
 
 /// What is wrong with a frame.
-enum FrameError {
+pub(super) enum FrameError {
     /// Its bytes.
     Bytes(String),
     /// What it says.

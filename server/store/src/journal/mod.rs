@@ -32,6 +32,7 @@ mod presence;
 mod read;
 mod renew;
 mod room;
+mod salvage;
 mod scan;
 mod scrub;
 mod segment;
@@ -47,6 +48,7 @@ use leaseq_engine::id::JobSeq;
 use leaseq_engine::transition::Content;
 
 pub use self::options::JournalOptions;
+pub use self::salvage::Gap;
 pub(crate) use self::segment::name as segment_name;
 pub use self::sync::{SyncPolicy, SyncPolicyError};
 

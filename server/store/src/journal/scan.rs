@@ -55,7 +55,7 @@ pub(super) struct Before {
 
 impl Before {
     /// Whether a frame with this header may come here or later.
-    fn admits(&self, header: &Header) -> bool {
+    pub(super) fn admits(&self, header: &Header) -> bool {
         header.epoch >= self.epoch
     }
 }
@@ -89,14 +89,7 @@ pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
     contents: bool,
     mut visit: impl FnMut(&Frame<'_>) -> Result<(), E>,
 ) -> Result<Scanned, E> {
-    let len = file.len()?;
-    let mut window = Window {
-        file,
-        len,
-        start: 0,
-        bytes: Vec::new(),
-        step: WINDOW_BYTES,
-    };
+    let mut window = Window::new(file)?;
     let mut at = SEGMENT_HEADER_BYTES as u64;
     loop {
         match read_frame(&mut window, at, before.salt, contents)? {
@@ -133,7 +126,7 @@ pub(super) fn scan<F: DiskFile, E: From<io::Error>>(
 }
 
 /// The frame at `at`, if all of it that is looked at is right.
-fn read_frame<'w, F: DiskFile>(
+pub(super) fn read_frame<'w, F: DiskFile>(
     window: &'w mut Window<'_, F>,
     at: u64,
     salt: u32,
@@ -227,7 +220,7 @@ fn what_follows<F: DiskFile>(
 }
 
 /// Where in `part`, which starts at `at`, a frame may begin.
-fn marked(part: &[u8], at: u64) -> Vec<u64> {
+pub(super) fn marked(part: &[u8], at: u64) -> Vec<u64> {
     let starts = (at..).step_by(ALIGN).zip(part.chunks(ALIGN));
     starts
         .filter(|(_, start)| start.starts_with(&MARKER))
@@ -236,7 +229,7 @@ fn marked(part: &[u8], at: u64) -> Vec<u64> {
 }
 
 /// A part of a file in memory, moved along as it is read.
-struct Window<'a, F> {
+pub(super) struct Window<'a, F> {
     file: &'a F,
     len: u64,
     start: u64,
@@ -245,7 +238,17 @@ struct Window<'a, F> {
     step: usize,
 }
 
-impl<F: DiskFile> Window<'_, F> {
+impl<'a, F: DiskFile> Window<'a, F> {
+    pub(super) fn new(file: &'a F) -> io::Result<Self> {
+        Ok(Self {
+            file,
+            len: file.len()?,
+            start: 0,
+            bytes: Vec::new(),
+            step: WINDOW_BYTES,
+        })
+    }
+
     /// `count` bytes from `at`; `None` if the file is shorter.
     fn get(&mut self, at: u64, count: usize) -> io::Result<Option<&[u8]>> {
         if at + count as u64 > self.len {
@@ -257,7 +260,7 @@ impl<F: DiskFile> Window<'_, F> {
     }
 
     /// The frame header at `at`, if there is one.
-    fn header(&mut self, at: u64, salt: u32) -> io::Result<Option<Header>> {
+    pub(super) fn header(&mut self, at: u64, salt: u32) -> io::Result<Option<Header>> {
         let bytes = self.get(at, HEADER_BYTES)?;
         Ok(bytes.and_then(|bytes| Header::decode(bytes, salt)))
     }
@@ -271,7 +274,7 @@ impl<F: DiskFile> Window<'_, F> {
     }
 
     /// Up to `count` bytes from `at`; `None` at the end of the file.
-    fn get_upto(&mut self, at: u64, count: usize) -> io::Result<Option<&[u8]>> {
+    pub(super) fn get_upto(&mut self, at: u64, count: usize) -> io::Result<Option<&[u8]>> {
         let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
         if left == 0 {
             Ok(None)
