@@ -76,9 +76,11 @@ fn lease_many(desk: &mut Desk, each: usize) {
 /// How many records a store has written since, and how many jobs came back in them.
 fn requeued(desk: &Desk, since: usize) -> (usize, usize) {
     let records = desk.journal.iter().skip(since);
-    let jobs = records.clone().map(|it| match it {
-        Transition::JobsRequeued { leases, .. } => leases.len(),
-        other => panic!("{other:?}"),
+    let jobs = records.clone().map(|it| {
+        let Transition::JobsRequeued { leases, .. } = it else {
+            panic!("another record: {it:?}");
+        };
+        leases.len()
     });
     (records.len(), jobs.sum())
 }
