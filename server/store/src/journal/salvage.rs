@@ -73,6 +73,14 @@ impl<D: Disk> Journal<D> {
             expected = number + 1;
             self.salvage_segment(number, &mut state, take)?;
         }
+        // A record that cannot be read tells nothing; the rest is salvaged all the same.
+        if let Ok(Some(head)) = self.read_head() {
+            (expected..=head.segment).for_each(|missing| state.gap(missing, 0..0, None));
+            if state.next < head.durable {
+                let batches = state.next.0..head.durable.0;
+                state.gap(head.segment, 0..0, Some(batches));
+            }
+        }
         Ok(state)
     }
 
