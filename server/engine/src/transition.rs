@@ -4,9 +4,13 @@
 //! never reused (docs/STORAGE.md).
 
 mod clocks;
+mod content;
 mod join;
+mod restated;
 
 pub use clocks::ClockReading;
+pub use content::{Content, Sizes};
+pub use restated::{JobRestated, Status};
 
 use std::time::Duration;
 
@@ -33,40 +37,6 @@ pub enum JobState {
     Dead,
     /// Cancelled; kept for its retention.
     Cancelled,
-}
-
-/// What a job carries: opaque to the engine, which only passes it on to the
-/// store and reads its size.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Content {
-    /// Encoded headers; empty: none.
-    pub headers: Bytes,
-    /// What the worker gets. For an outcome job, and for a completed job that is
-    /// kept: the result.
-    pub payload: Bytes,
-}
-
-impl Content {
-    /// Bytes of headers and payload.
-    #[must_use]
-    pub fn size(&self) -> u32 {
-        // Both are bounded by the request size, far below 4 GiB.
-        u32::try_from(self.headers.len() + self.payload.len()).unwrap_or(u32::MAX)
-    }
-}
-
-/// The sizes of the contents of consecutive jobs.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Sizes {
-    /// `count` jobs of the same size.
-    Uniform {
-        /// How many.
-        count: u32,
-        /// Bytes of each.
-        size: u32,
-    },
-    /// One size for each.
-    Each(Vec<u32>),
 }
 
 /// How a leased job came back, or a dead one.
@@ -380,69 +350,6 @@ impl Transition {
             | Self::CountersRestated { .. } => 0,
         }
     }
-}
-
-/// The whole state of one job.
-#[derive(Clone, PartialEq, Debug)]
-pub struct JobRestated {
-    /// The job.
-    pub job: JobSeq,
-    /// Its queue.
-    pub queue: QueueId,
-    /// When it was put.
-    pub put_time: Time,
-    /// What it was told.
-    pub settings: JobSettings,
-    /// Bytes of its content.
-    pub size: u32,
-    /// Attempts that count so far.
-    pub attempts: u32,
-    /// How often it was released since the last other verdict.
-    pub releases: u32,
-    /// How often it came back as `Requeue::Unheard`.
-    pub unheard: u32,
-    /// The error of the last failed attempt.
-    pub error: Box<str>,
-    /// Whether and why cancellation was asked.
-    pub cancel: Option<Box<str>>,
-    /// For an outcome job: the outcome.
-    pub outcome: Option<Outcome>,
-    /// Where it is.
-    pub status: Status,
-}
-
-/// Where a job is, with what belongs to it there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
-    /// Waits for its time.
-    Scheduled {
-        /// When that is.
-        ready_time: Time,
-    },
-    /// Can be leased.
-    Ready,
-    /// A worker has it.
-    Leased {
-        /// The lease.
-        lease: LeaseNumber,
-        /// When it was granted.
-        grant_time: Time,
-        /// How long it was granted for.
-        lease_duration: Duration,
-        /// When it ends, for the lease of a Get.
-        expire_time: Time,
-        /// Who holds it.
-        holder: Holder,
-        /// Whether its worker has extended it, for the lease of a Get.
-        heard: bool,
-    },
-    /// It has ended and is kept.
-    Ended {
-        /// How.
-        end: End,
-        /// Until when; `None`: without end.
-        retain_until: Option<Time>,
-    },
 }
 
 /// Which verdict settled a lease.

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_passed_over_for_a_large_job_gets_what_comes_when_that_went_elsewhere() {
+    fn a_session_passed_over_for_a_large_job_gets_smaller_ones_later() {
         let mut desk = Desk::new();
         let mut open = desk.open_command(1, &["q"]);
         open.flow.jobs_max = 10;

@@ -19,6 +19,7 @@ mod crash;
 mod expect;
 mod expect_leases;
 mod expect_tick;
+mod job;
 mod ops;
 mod reference;
 mod rules;

@@ -127,7 +127,7 @@ fn what_was_committed_comes_back_in_order_and_byte_by_byte(medium: &mut Medium) 
         trial.check_contents(&mut *store).expect("contents");
     }
     // All but the two that restate jobs, which compaction sees to.
-    assert_eq!(seen.len(), 18, "the workload has every kind of transition");
+    assert_eq!(seen.len(), 19, "the workload has every kind of transition");
 }
 
 fn a_wrong_position_or_epoch_conflicts_and_writes_nothing(medium: &mut Medium) {

@@ -328,6 +328,15 @@ impl<'a> Draft<'a> {
                 };
                 self.add(transition);
             }
+            2 => {
+                let transition = Transition::ClocksRead {
+                    time: self.time,
+                    wall: self.time.after(self.duration()),
+                    running: self.duration(),
+                    boot: [7; 16],
+                };
+                self.add(transition);
+            }
             _ => {
                 let queue = self.queue();
                 self.set_queue(queue);

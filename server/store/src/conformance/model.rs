@@ -1,12 +1,17 @@
 //! A naive engine: the state that transitions add up to, by the plainest means, and
 //! the answers that compaction asks an engine for.
 
+mod restate;
+
 use std::collections::BTreeMap;
 
 use leaseq_engine::id::{JobSeq, LeaseNumber, QueueId, RequestId};
 use leaseq_engine::settings::JobSettings;
 use leaseq_engine::time::Time;
 use leaseq_engine::transition::{End, JobRestated, Requeue, Sizes, Status, Transition};
+
+pub(super) use restate::sizes_of;
+use restate::{joins, restate};
 
 /// What transitions add up to.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -362,68 +367,5 @@ fn leased(grant: &Transition, lease: LeaseNumber) -> Status {
         expire_time: grant_time.after(*lease_duration),
         holder: *holder,
         heard: false,
-    }
-}
-
-/// Whether a job is as it was put: it can be restated together with others.
-fn is_untouched(job: &JobRestated) -> bool {
-    let untouched = JobRestated {
-        attempts: 0,
-        releases: 0,
-        unheard: 0,
-        error: Box::default(),
-        cancel: None,
-        outcome: None,
-        status: waiting(job.settings.ready_time),
-        ..job.clone()
-    };
-    *job == untouched
-}
-
-fn restate(job: &JobRestated) -> Transition {
-    if !is_untouched(job) {
-        return Transition::JobRestated(Box::new(job.clone()));
-    }
-    Transition::JobsRestated {
-        first: job.job,
-        queue: job.queue,
-        put_time: job.put_time,
-        settings: job.settings.clone(),
-        sizes: Sizes::Each(vec![job.size]),
-    }
-}
-
-/// Whether `job` could be added to the run `last`; then it was.
-fn joins(last: Option<&mut Transition>, job: &JobRestated) -> bool {
-    let Some(Transition::JobsRestated {
-        first,
-        queue,
-        put_time,
-        settings,
-        sizes,
-    }) = last
-    else {
-        return false;
-    };
-    let mut all = each(sizes);
-    let fits = first.plus(all.len() as u64) == job.job
-        && (*queue, *put_time) == (job.queue, job.put_time)
-        && *settings == job.settings
-        && is_untouched(job);
-    if fits {
-        all.push(job.size);
-        *sizes = sizes_of(&all);
-    }
-    fits
-}
-
-/// Sizes in the form that an engine would give them.
-pub(super) fn sizes_of(all: &[u32]) -> Sizes {
-    match all.split_first() {
-        Some((size, rest)) if rest.iter().all(|other| other == size) => Sizes::Uniform {
-            count: u32::try_from(all.len()).unwrap_or(u32::MAX),
-            size: *size,
-        },
-        Some(_) | None => Sizes::Each(all.into()),
     }
 }

@@ -1,12 +1,15 @@
 //! A namespace under trial: what was committed to a store, what it acknowledged, and
 //! therefore what it must say.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod contents;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use leaseq_engine::id::{JobSeq, RequestId};
-use leaseq_engine::transition::{Content, End, Transition};
+use leaseq_engine::transition::{Content, Transition};
 
+use self::contents::Contents;
 use super::model::Model;
 use crate::seam::{
     Batch, CommitError, Committed, Compaction, DamagedContent, Epoch, Loaded, Position, Report,
@@ -46,16 +49,6 @@ impl Puts {
             }
         }
     }
-}
-
-/// Which contents a store must have.
-#[derive(Clone, Debug, Default)]
-struct Contents {
-    kept: BTreeMap<JobSeq, Content>,
-    /// Of jobs that ended in the last batch.
-    last: BTreeMap<JobSeq, Content>,
-    /// Jobs whose content in `last` may be gone by now.
-    unclear: BTreeSet<JobSeq>,
 }
 
 impl Trial {
@@ -313,71 +306,6 @@ impl Trial {
             }
         }
         errors
-    }
-}
-
-impl Contents {
-    fn must_be_gone(&self, job: JobSeq) -> bool {
-        let known = self.last.contains_key(&job) || self.kept.contains_key(&job);
-        !known && !self.unclear.contains(&job)
-    }
-
-    /// What ended in the last batch may go now.
-    fn let_last_go(&mut self) {
-        self.unclear
-            .extend(std::mem::take(&mut self.last).into_keys());
-    }
-
-    fn all(&self) -> impl Iterator<Item = (&JobSeq, &Content)> {
-        let sure =
-            |(job, _): &(&JobSeq, _)| !self.last.contains_key(job) && !self.unclear.contains(job);
-        self.last.iter().chain(self.kept.iter().filter(sure))
-    }
-
-    fn end(&mut self, job: JobSeq) {
-        if let Some(content) = self.kept.remove(&job) {
-            self.last.insert(job, content);
-        }
-    }
-
-    fn apply(&mut self, transition: &Transition) {
-        if let Transition::JobsAdded {
-            first, contents, ..
-        } = transition
-        {
-            let jobs = (first.0..).map(JobSeq);
-            self.kept.extend(jobs.zip(contents.iter().cloned()));
-        } else if let Transition::OutcomeAdded { job, content, .. } = transition {
-            self.kept.insert(*job, content.clone());
-        } else if let Transition::ContentLost { job } = transition {
-            self.kept.insert(*job, Content::default());
-        } else if let Transition::JobsCompleted { leases } = transition {
-            leases.iter().for_each(|lease| self.end(lease.job));
-        } else if let Transition::JobsRemoved { jobs } = transition {
-            jobs.iter().for_each(|job| self.end(*job));
-        } else if let Transition::JobEnded {
-            job,
-            end,
-            retain_until,
-            result,
-            ..
-        } = transition
-        {
-            self.end_job(*job, *end, retain_until.is_some(), result);
-        }
-    }
-
-    fn end_job(&mut self, job: JobSeq, end: End, kept: bool, result: &Bytes) {
-        if end == End::Completed && kept {
-            if result.is_empty() {
-                self.end(job);
-            }
-            let headers = Bytes::new();
-            let payload = result.clone();
-            self.kept.insert(job, Content { headers, payload });
-        } else if end != End::Dead && !kept {
-            self.end(job);
-        }
     }
 }
 
