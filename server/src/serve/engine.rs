@@ -47,12 +47,16 @@ fn percent(factor: f64) -> u32 {
 }
 
 pub(super) fn options(config: &Config) -> ShardOptions {
+    let usual = ShardOptions::default();
+    let segment = usize::try_from(config.limits.segment_bytes).unwrap_or(usize::MAX);
     ShardOptions {
+        // What a full disk keeps free is sized for batches of an eighth of a segment.
+        batch_bytes_max: usual.batch_bytes_max.min(segment / 8),
         pending_commands_max: config.limits.pending_commands_max,
         pending_bytes_max: config.limits.pending_bytes_max,
         accept_clock: config.accept_clock,
         scrub_bytes_per_second: config.limits.scrub_bytes_per_second,
-        ..ShardOptions::default()
+        ..usual
     }
 }
 
@@ -63,5 +67,17 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_engine() {
         assert_eq!(super::config(&Config::default()), EngineConfig::default());
+    }
+
+    #[test]
+    fn a_batch_takes_an_eighth_of_a_segment_at_most() {
+        let batch = |segment_bytes| {
+            let mut config = Config::default();
+            config.limits.segment_bytes = segment_bytes;
+            super::options(&config).batch_bytes_max
+        };
+        assert_eq!(batch(1 << 20), 128 << 10);
+        assert_eq!(batch(64 << 20), 8 << 20);
+        assert_eq!(batch(4 << 30), 8 << 20);
     }
 }

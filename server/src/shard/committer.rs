@@ -222,12 +222,11 @@ impl Committer {
             .commit(self.epoch, self.next, Batch { time, transitions })?;
         self.next = committed.next;
         let metrics = &self.handle.shared.metrics;
-        let (was, _) = metrics.space();
         metrics
             .batch_commands
             .record(commands, &super::metrics::BATCH_BUCKETS);
         metrics.committed(&committed, started.elapsed());
-        self.tell_space(was, &committed.report);
+        self.report(committed.report);
         metrics.jobs.add(&tally);
         debug!(
             commands,
@@ -334,8 +333,11 @@ impl Committer {
     fn report(&self, report: Report) {
         let metrics = &self.handle.shared.metrics;
         let (was, _) = metrics.space();
-        metrics.report(&report);
+        let delays = metrics.report(&report);
         self.tell_space(was, &report);
+        if let Some(delayed) = report.delayed.filter(|_| report.delays > delays) {
+            warn!("{delayed}; it is tried again every second, and room is short until then");
+        }
     }
 
     /// Says when puts are refused, and when they are taken again. The tiers between may

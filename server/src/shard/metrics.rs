@@ -55,6 +55,7 @@ pub(crate) struct ShardMetrics {
     pub(crate) stalled_millis: AtomicU64,
     /// Which of `Space::ALL` there is.
     space: AtomicU64,
+    pub(crate) delays: AtomicU64,
     /// Bytes that may be written before only compaction writes.
     room: AtomicU64,
     /// Bytes of contents read to look for damage.
@@ -79,14 +80,15 @@ impl ShardMetrics {
             .record(micros(took), &DURATION_BUCKETS_MICROS);
         self.sync_micros
             .record(micros(committed.sync_time), &DURATION_BUCKETS_MICROS);
-        self.report(&committed.report);
     }
 
-    pub(super) fn report(&self, report: &Report) {
+    /// Takes over what the store says of itself. Returns how many delays were known before.
+    pub(super) fn report(&self, report: &Report) -> u64 {
         self.disk_bytes.store(report.disk_bytes, Ordering::Relaxed);
         self.segments.store(report.segments, Ordering::Relaxed);
         self.space.store(report.space as u64, Ordering::Relaxed);
         self.room.store(report.room, Ordering::Relaxed);
+        self.delays.swap(report.delays, Ordering::Relaxed)
     }
 
     /// How much room the store has, and how many bytes may be written in it.

@@ -68,6 +68,7 @@ pub(super) const STORE_SYNC_SECONDS: &str = "leaseq_store_sync_seconds";
 pub(super) const STORE_BYTES: &str = "leaseq_store_bytes";
 pub(super) const STORE_SEGMENTS: &str = "leaseq_store_segments";
 pub(super) const STORE_SPACE: &str = "leaseq_store_space";
+pub(super) const STORE_DELAYS: &str = "leaseq_store_delays";
 pub(super) const DISK_FULL_REFUSALS: &str = "leaseq_disk_full_refusals";
 pub(super) const STORE_SCRUBBED_BYTES: &str = "leaseq_store_scrubbed_bytes";
 pub(super) const STORE_RECOVERY_SECONDS: &str = "leaseq_store_recovery_seconds";

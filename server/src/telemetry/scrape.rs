@@ -326,6 +326,8 @@ impl Collected {
             }
             Ok(())
         })?;
+        let help = "How often a spare file of the journal could not be made or removed for now";
+        sheet.counter(names::STORE_DELAYS, help, read(&metrics.delays))?;
         let help = "Bytes of payloads read in the background to look for damage";
         let scrubbed = read(&metrics.scrubbed_bytes);
         sheet.counter(names::STORE_SCRUBBED_BYTES, help, scrubbed)?;

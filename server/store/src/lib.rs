@@ -16,6 +16,6 @@ pub mod seam;
 pub use journal::{Journal, JournalOptions, SyncPolicy, SyncPolicyError};
 pub use memory::MemoryStore;
 pub use seam::{
-    Batch, CommitError, Committed, Compaction, DamagedContent, Epoch, Loaded, Loss, Position,
-    Report, Scrubbed, Shortcomings, Space, Store, StoreError,
+    Batch, CommitError, Committed, Compaction, DamagedContent, Delayed, Epoch, Loaded, Loss,
+    Position, Report, Scrubbed, Shortcomings, Space, Store, StoreError,
 };

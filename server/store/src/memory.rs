@@ -167,6 +167,7 @@ impl Memory {
             room: u64::MAX,
             disk_bytes: 0,
             segments: self.segments.len() as u64,
+            ..Report::default()
         }
     }
 

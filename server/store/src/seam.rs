@@ -4,6 +4,7 @@
 mod error;
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use leaseq_engine::id::JobSeq;
@@ -192,6 +193,41 @@ pub struct Report {
     pub disk_bytes: u64,
     /// Segments on disk.
     pub segments: u64,
+    /// What the operating system refuses at present and is tried again every second.
+    pub delayed: Option<Delayed>,
+    /// How often something was delayed since the start.
+    pub delays: u64,
+}
+
+/// A file that could not be made, renamed or removed for now. No promise depends on it:
+/// until it succeeds, there is less room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Delayed {
+    /// What was tried.
+    pub action: &'static str,
+    /// What came back.
+    pub error: ErrorKind,
+    /// The same as the number of the operating system, if there is one.
+    pub code: Option<i32>,
+}
+
+impl Delayed {
+    pub(crate) fn new(action: &'static str, error: &io::Error) -> Self {
+        Self {
+            action,
+            error: error.kind(),
+            code: error.raw_os_error(),
+        }
+    }
+}
+
+impl fmt::Display for Delayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "{}: {}", self.action, io::Error::from_raw_os_error(code)),
+            None => write!(f, "{}: {}", self.action, self.error),
+        }
+    }
 }
 
 /// What a step of `compact` wants.

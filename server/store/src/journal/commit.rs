@@ -10,6 +10,7 @@ use leaseq_engine::transition::{Content, Transition};
 use super::Journal;
 use super::buffer::{Draft, FrameBuffer};
 use super::carried::{Carried, carried, note, remembered_puts};
+use super::compact::is_full;
 use super::frame::{Header, Kind, TERMINATOR_BYTES};
 use super::index::Place;
 use super::segment::{
@@ -53,7 +54,7 @@ impl<D: Disk> Journal<D> {
         let sync_time = started.elapsed();
         // At once when a segment was begun: puts must not eat into it first, and the
         // report must not say that there is no room when nobody has looked (J5).
-        self.set_space_aside()?;
+        self.set_space_aside();
         self.note_written(&batch.transitions, &records, written);
         self.compaction.note_ledger(&batch.transitions, &records);
         Ok(Committed {
@@ -205,15 +206,19 @@ impl<D: Disk> Journal<D> {
         if let Some(spare) = self.spare.take() {
             return Ok((spare, SPARE_NAME));
         }
-        match (self.create_aside(SPARE_NAME)?, self.reserve.take()) {
+        match (self.create_aside(SPARE_NAME), self.reserve.take()) {
             (Ok(spare), reserve) => {
                 self.reserve = reserve;
                 Ok((spare, SPARE_NAME))
             }
             (Err(_), Some(reserve)) => Ok((reserve, RESERVE_NAME)),
-            (Err(full), None) => {
-                let action = "no room for a new segment: cannot create";
-                self.checked(action, SPARE_NAME, Err(full))
+            (Err(error), None) => {
+                let action = if is_full(&error) {
+                    "no room for a new segment: cannot create"
+                } else {
+                    "cannot make a new segment"
+                };
+                self.checked(action, SPARE_NAME, Err(error))
             }
         }
     }

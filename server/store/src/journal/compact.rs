@@ -16,7 +16,7 @@ use super::index::ListLimits;
 use super::room::{Turn, is_of_ledger};
 use super::segment::{self, RESERVE_NAME, SPARE_NAME};
 use crate::disk::{Disk, DiskFile};
-use crate::seam::{Compaction, StoreError};
+use crate::seam::{Compaction, Delayed, StoreError};
 
 /// One step restates this much at most: some milliseconds of work. There is a step for
 /// each batch or two, and under load batches are large and few: smaller steps do not keep
@@ -37,8 +37,8 @@ const GARBAGE_SEGMENTS: u64 = 2;
 /// that was done after it, and what is written would go to new space instead of used.
 const FEW_ALIVE: u64 = 32;
 
-/// When there was no room for a spare, it is looked for this often.
-const SPARE_RETRY: Duration = Duration::from_secs(1);
+/// What could not be done with a file beside the journal's end is tried again this often.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// How far compaction is with the oldest segment.
 #[derive(Debug, Default)]
@@ -58,6 +58,9 @@ pub(super) struct CompactionState {
     /// Segments up to this number may be removed.
     pub(super) trimmed: u64,
     spare_failed: Option<Instant>,
+    removal_failed: Option<Instant>,
+    pub(super) delayed: Option<Delayed>,
+    pub(super) delays: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -88,6 +91,12 @@ impl CompactionState {
         self.ledger == Ledger::Asked
     }
 
+    /// Notes that something has to be tried again.
+    fn delay(&mut self, action: &'static str, error: &io::Error) {
+        self.delayed = Some(Delayed::new(action, error));
+        self.delays += 1;
+    }
+
     /// Jobs with so many bytes have ended.
     pub(super) fn note_freed(&mut self, bytes: u64) {
         if let Some(fresh) = &mut self.fresh {
@@ -100,7 +109,7 @@ impl<D: Disk> Journal<D> {
     pub(super) fn compaction_step(&mut self) -> Result<Compaction, StoreError> {
         self.forget_ended();
         self.held.clear();
-        self.set_space_aside()?;
+        self.set_space_aside();
         let front = self.segments.front();
         let Some((oldest, puts_before)) = front.map(|oldest| (oldest.number, oldest.puts)) else {
             return Err(StoreError::Failed);
@@ -166,22 +175,40 @@ impl<D: Disk> Journal<D> {
     }
 
     fn remove_oldest(&mut self) -> Result<Compaction, StoreError> {
-        if let Some(oldest) = self.segments.pop_front() {
-            let name = segment::name(oldest.number);
-            let is_reusable = oldest.file.is_written_in_place();
-            if is_reusable && oldest.len == self.options.segment_bytes {
-                self.set_aside(&name, oldest.file)?;
-            } else {
-                let removed = self.disk.remove(&name).and_then(|()| self.disk.sync_dir());
-                self.checked("cannot remove", &name, removed)?;
-            }
+        let oldest = self.segments.front();
+        let Some((name, file, len)) =
+            oldest.map(|it| (segment::name(it.number), it.file.clone(), it.len))
+        else {
+            return Err(StoreError::Failed);
+        };
+        if self.compaction.removal_failed.is_some_and(lately) {
+            return Ok(Compaction::Idle(self.report()));
         }
+        let is_reusable = file.is_written_in_place() && len == self.options.segment_bytes;
+        let gone = if is_reusable {
+            self.set_aside(&name, file)
+        } else {
+            self.disk.remove(&name)
+        };
+        if let Err(error) = gone {
+            // It is needed by nobody, so it may stay a while.
+            self.compaction
+                .delay("cannot remove an old segment", &error);
+            self.compaction.removal_failed = Some(Instant::now());
+            return Ok(Compaction::Idle(self.report()));
+        }
+        // Under its old name it must stay what it was until the new one is durable (J2).
+        let synced = self.disk.sync_dir();
+        self.checked("cannot remove", &name, synced)?;
+        self.segments.pop_front();
         self.compaction = CompactionState {
             begun: false,
             stuck: false,
             cursor: None,
             ledger: Ledger::Old,
             spare_failed: None,
+            removal_failed: None,
+            delayed: None,
             ..self.compaction
         };
         Ok(Compaction::Removed(self.report()))
@@ -190,27 +217,19 @@ impl<D: Disk> Journal<D> {
     /// Makes a segment that is no longer needed the reserve if there is none, else the
     /// spare, in place of the blank one: the file system gives away the blocks of a
     /// written file only slowly (14 ms for 64 MiB), and writes and syncs them faster than
-    /// new ones.
-    fn set_aside(&mut self, name: &str, file: D::File) -> Result<(), StoreError> {
-        let aside = if self.reserve.is_none() {
-            RESERVE_NAME
-        } else {
-            SPARE_NAME
-        };
-        if aside == SPARE_NAME && self.spare.take().is_some() {
-            let removed = self.disk.remove(SPARE_NAME);
-            self.checked("cannot remove", SPARE_NAME, removed)?;
-        }
-        // Synced before anything is written into it: under its old name it must stay
-        // what it was (J2).
-        let renamed = self.disk.rename(name, aside);
-        let renamed = renamed.and_then(|()| self.disk.sync_dir());
-        self.checked("cannot set aside", name, renamed)?;
-        if aside == RESERVE_NAME {
+    /// new ones. The directory must be synced before anything is written into it.
+    fn set_aside(&mut self, name: &str, file: D::File) -> io::Result<()> {
+        if self.reserve.is_none() {
+            self.disk.rename(name, RESERVE_NAME)?;
             self.reserve = Some(file);
-        } else {
-            self.spare = Some(file);
+            return Ok(());
         }
+        if self.spare.is_some() {
+            self.disk.remove(SPARE_NAME)?;
+            self.spare = None;
+        }
+        self.disk.rename(name, SPARE_NAME)?;
+        self.spare = Some(file);
         Ok(())
     }
 
@@ -232,39 +251,51 @@ impl<D: Disk> Journal<D> {
     }
 
     /// J5. Without room, puts are refused until there is.
-    pub(super) fn set_space_aside(&mut self) -> Result<(), StoreError> {
-        let lately = |failed: Instant| failed.elapsed() < SPARE_RETRY;
+    pub(super) fn set_space_aside(&mut self) {
         if self.spare.is_some() || self.compaction.spare_failed.is_some_and(lately) {
-            return Ok(());
+            return;
         }
         if self.reserve.is_none() {
-            self.reserve = self.create_aside(RESERVE_NAME)?.ok();
+            self.reserve = self.create_aside(RESERVE_NAME).ok();
         }
         if self.reserve.is_some() {
-            self.spare = self.create_aside(SPARE_NAME)?.ok();
+            self.spare = self.create_aside(SPARE_NAME).ok();
         }
         let failed = self.spare.is_none().then(Instant::now);
         self.compaction.spare_failed = failed;
-        Ok(())
-    }
-
-    /// A file of a segment's size with its space set aside, or the error that says that
-    /// there is no room for it.
-    pub(super) fn create_aside(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Result<D::File, io::Error>, StoreError> {
-        match self.disk.create(name, self.options.segment_bytes) {
-            Ok(file) => Ok(Ok(file)),
-            Err(full)
-                if matches!(
-                    full.kind(),
-                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-                ) =>
-            {
-                Ok(Err(full))
-            }
-            Err(error) => self.checked("cannot create", name, Err(error)),
+        if failed.is_none() && self.compaction.removal_failed.is_none() {
+            self.compaction.delayed = None;
         }
     }
+
+    /// A file of a segment's size with its space set aside.
+    pub(super) fn create_aside(&mut self, name: &'static str) -> io::Result<D::File> {
+        let bytes = self.options.segment_bytes;
+        let created = match self.disk.create(name, bytes) {
+            // Left by an earlier try that could not remove what it had begun.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let removed = self.disk.remove(name);
+                removed.and_then(|()| self.disk.create(name, bytes))
+            }
+            created => created,
+        };
+        if let Err(error) = &created
+            && !is_full(error)
+        {
+            self.compaction.delay("cannot make a spare segment", error);
+        }
+        created
+    }
+}
+
+/// Whether an error says that there is no room. `report` tells of that in its own way.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
+}
+
+fn lately(failed: Instant) -> bool {
+    failed.elapsed() < RETRY
 }

@@ -356,7 +356,8 @@ impl<D: Disk> Journal<D> {
             let started = self.durability.start_flusher(interval);
             self.checked("cannot start a thread for", "", started)?;
         }
-        self.set_space_aside()
+        self.set_space_aside();
+        Ok(())
     }
 
     /// Removes the spare and the reserve of the last owner: nothing says that all of them

@@ -179,6 +179,8 @@ impl<D: Disk> Journal<D> {
             room: self.room(),
             disk_bytes: segments + aside * self.options.segment_bytes,
             segments: self.segments.len() as u64,
+            delayed: self.compaction.delayed,
+            delays: self.compaction.delays,
         }
     }
 

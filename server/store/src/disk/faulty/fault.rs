@@ -17,6 +17,8 @@ pub enum Fault {
     TornWrite,
     /// A read: there is no memory for it at the moment.
     BusyRead,
+    /// A create or a remove: there is no memory for it at the moment. Nothing was done.
+    BusyDirectory,
     /// Any operation: the power goes while it runs. Everything fails until `crash`
     /// says what is left.
     PowerCut,
@@ -30,6 +32,7 @@ impl Fault {
             Self::NoSpace => matches!(kind, Kind::Create | Kind::Write),
             Self::TornWrite => matches!(kind, Kind::Write),
             Self::BusyRead => matches!(kind, Kind::Read),
+            Self::BusyDirectory => matches!(kind, Kind::Create | Kind::Remove),
         }
     }
 }
@@ -162,7 +165,7 @@ impl Faults {
         match planned.fault {
             Fault::Io if matches!(kind, Kind::Sync | Kind::SyncDir) => Ok(Fate::Torn),
             Fault::Io => Err(io_error()),
-            Fault::BusyRead => Err(io::ErrorKind::OutOfMemory.into()),
+            Fault::BusyRead | Fault::BusyDirectory => Err(io::ErrorKind::OutOfMemory.into()),
             Fault::NoSpace => Err(io::ErrorKind::StorageFull.into()),
             Fault::TornWrite | Fault::FailedSync => Ok(Fate::Torn),
             Fault::PowerCut if first => Ok(Fate::Cut),
