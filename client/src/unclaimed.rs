@@ -1,8 +1,8 @@
-//! Jobs that arrive when nobody waits for them any more.
+//! Gives back jobs whose `get` was dropped before they arrived.
 //!
-//! A call that is dropped is cancelled, and an answer that is on its way then is thrown away: its
-//! jobs would stay leased to nobody until their leases expire. So a Get runs in a task of its
-//! own, which outlives its caller for a short while and releases what arrives.
+//! Dropping a call cancels it. An answer that is already on its way is then thrown away, and its
+//! jobs stay leased until the leases expire. So a Get runs in a separate task that outlives its
+//! caller for a short time and releases the jobs that still arrive.
 
 use std::pin::pin;
 use std::time::Duration;

@@ -29,7 +29,7 @@ fn desk() -> Desk {
     desk
 }
 
-/// Applies the command, which names so many jobs, and holds it to its bound.
+/// Applies a command that names `named` jobs and asserts that it stays within its bound.
 fn bounded(desk: &mut Desk, named: usize, command: Command) {
     let what = format!("{command:?}");
     let what = what.get(..40).unwrap_or(&what).to_owned();

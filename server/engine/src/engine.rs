@@ -357,7 +357,7 @@ mod tests {
             let (job, lease) = numbers(&mut desk);
             assert!(job.seq() > lost_job.seq(), "{later} ms later");
             assert!(lease.lease > lost.lease, "{later} ms later");
-            // The worker that held the lost lease settles nothing of anybody.
+            // The worker with the lost lease cannot settle another worker's job.
             assert!(desk.settle(lost, complete()).is_err());
             assert_eq!(desk.settle(lease, complete()), Ok(()));
             assert_eq!(desk.settle(settled, complete()), Ok(()), "remembered");

@@ -35,7 +35,7 @@ pub struct LeaseNumber(pub u64);
 pub struct NumberFloor(u64);
 
 impl NumberFloor {
-    /// At least so many numbers are skipped, whatever the clock says. More than one
+    /// The least count of numbers that a start skips. It does not depend on the clock. More than one
     /// transition can grant, so that a gap is told from grants.
     pub(crate) const LEAD: u64 = 1 << 21;
 

@@ -125,8 +125,8 @@ impl Values<'_> {
             unreachable!("{key} is read from the table that defines it");
         };
         let (text, origin) = self.find(spec);
-        // Whoever sets a key or a file means to close something; a variable that is empty, say
-        // because a command in it failed, must not leave it open.
+        // An empty key or file name is a mistake, such as a command that failed in the
+        // variable's value. Taken for "not set", it would leave the server open.
         if text.is_empty() && spec.default.is_empty() && origin != Origin::Default {
             return Err(ConfigError::BadValue {
                 key: spec.key,

@@ -26,7 +26,7 @@ impl AcceptErrors {
         }
     }
 
-    /// Counts the error, and waits unless it is a matter of that one connection.
+    /// Counts the error, and waits unless only that connection is concerned.
     pub(crate) async fn wait(&self, error: &io::Error, count: &AtomicU64) {
         count.fetch_add(1, Ordering::Relaxed);
         let of_the_peer = matches!(

@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Progress {
-    /// That of the call whose task this is; outside of such a task, one that nobody watches.
+    /// The progress of the call that this task serves; outside of one, a value that is not watched.
     pub(crate) fn of_this_call() -> Self {
         CALL.try_with(Self::clone).unwrap_or_default()
     }

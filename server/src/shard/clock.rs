@@ -1,6 +1,6 @@
 //! The server's clock. Server time advances by time that passes and by nothing else.
 //!
-//! It is not the time of the wall clock, which anybody may set. What is told to clients
+//! It does not follow the wall clock, which can be set at any moment. What clients are told
 //! is server time plus an offset, and the offset alone is corrected when the wall clock
 //! is set: see `wall`.
 

@@ -1,8 +1,8 @@
-//! Contents that cannot be read: a matter of their jobs, not of the server.
+//! Contents that cannot be read end their jobs, and not the server.
 //!
 //! Contents are read after the batch is durable, so a lease was granted already for a job
 //! whose content then turns out to be damaged. The job is left out of its delivery, all
-//! others go out, and a command of the server's own ends the job durably. A read that
+//! others go out, and a command from the server itself ends the job durably. A read that
 //! fails for a reason that passes ends nothing: the job goes back to its queue.
 
 use std::fmt::Display;
@@ -106,7 +106,7 @@ impl Committer {
         grants
     }
 
-    /// What somebody is told who asked for the content of one job.
+    /// The answer to a caller that asked for the content of one job.
     fn refusal(&self, id: Option<JobId>, unread: Unread) -> Option<Refusal> {
         let (job, error) = unread.into_iter().next()?;
         if matches!(error, StoreError::ContentBusy { .. }) {

@@ -97,7 +97,7 @@ impl Tally {
             Requeue::Released => self.add(JobFact::Released, count),
             Requeue::Expired | Requeue::Unheard => self.add(JobFact::Expired, count),
             Requeue::Redriven => self.add(JobFact::Redriven, count),
-            // Nobody ever had it.
+            // It was never delivered.
             Requeue::TakenBack => {}
         }
     }

@@ -1,4 +1,4 @@
-//! A content that cannot be read is a matter of its job: everything else goes on.
+//! A content that cannot be read costs its own job; all others go on.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may panic.
 
@@ -81,7 +81,7 @@ fn unreadable(journal: &mut Journal<FaultyDisk>) -> Vec<JobSeq> {
 }
 
 #[test]
-fn a_damaged_content_is_the_matter_of_its_job_in_any_segment() {
+fn a_damaged_content_costs_its_own_job_in_any_segment() {
     for job in [JobSeq(1), DAMAGED, JobSeq(JOBS - 1)] {
         let (disk, mut trial) = stopped();
         damage(&disk, job);
@@ -177,7 +177,7 @@ fn a_scrub_finds_what_is_damaged_and_nothing_else() {
         damage(&disk, job);
     }
     let mut journal = loaded(&mut trial, &disk);
-    // The contents of a job that has ended concern nobody.
+    // The contents of a job that has ended are not checked.
     let ended = Transition::JobsRemoved {
         jobs: vec![JobSeq(30)],
     };

@@ -1,8 +1,8 @@
 //! A disk that is full and stays full: the journal goes on for as long as only what its
-//! tiers allow is written, whatever was written before, and over restarts.
+//! tiers allow is written. This holds for any history and over restarts.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may panic.
-#![allow(clippy::wildcard_enum_match_arm)] // What is not allowed waits, whatever it is.
+#![allow(clippy::wildcard_enum_match_arm)] // Every other transition waits.
 
 mod support;
 

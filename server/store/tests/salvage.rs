@@ -1,4 +1,4 @@
-//! Whatever part of a journal is damaged or missing, the others are read.
+//! When a part of a journal is damaged or missing, all other parts are read.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test may panic.
 

@@ -167,7 +167,7 @@ async fn a_request_id_with_other_bodies_is_refused_also_after_a_restart() {
     }
 }
 
-/// Whoever knows or guesses an id that was used on another queue gains and loses nothing by it.
+/// An id that was used on another queue, known or guessed, changes nothing and tells nothing.
 #[tokio::test]
 async fn each_queue_has_its_own_request_ids() {
     let harness = Harness::start().await;

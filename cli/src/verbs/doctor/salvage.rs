@@ -195,7 +195,7 @@ fn each(sizes: &Sizes) -> Vec<u32> {
     }
 }
 
-/// What was saved and what was not.
+/// The result of a salvage, for people and for programs.
 struct Report<'a> {
     dir: &'a Path,
     out: &'a Path,

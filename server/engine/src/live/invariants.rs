@@ -5,7 +5,7 @@
 //! - I8: whoever waits is in the index for that, and has a deadline.
 //! - I13: in the lines stand waiting Gets and sessions that can take more, once each.
 //! - I15: a session waits for byte room only while the first job is too large for it.
-//! - I14: nobody stands in the line of a queue that has a job for them, unless the queue
+//! - I14: no waiter stands in the line of a queue that has a job for it, unless the queue
 //!   is among the work that is left over for the next Tick.
 
 use crate::deadlines::Deadline;

@@ -10,7 +10,7 @@ use crate::testing::{
     Desk, complete, fail, job, lease_of, name, reject, release, secs, settle_command,
 };
 
-/// So much room as nobody needs in a test.
+/// More room than any test needs.
 const PLENTY: u64 = 1 << 30;
 
 fn no(what: Unwritten) -> Rejection {

@@ -1,5 +1,5 @@
-//! Which verdict settled which lease, at least for the last so many leases: a verdict
-//! that is sent twice, because the answer to the first was lost, is OK. Four bytes each.
+//! Which verdict settled which of the last leases (`limits.verdicts` of them), so that a
+//! verdict that is sent twice, because the first answer was lost, is OK. Four bytes each.
 
 use crate::id::{LeaseNumber, LeaseRef, NumberFloor};
 use crate::transition::VerdictKind;

@@ -248,7 +248,7 @@ impl Reference {
         self.verdicts_ever.insert(lease.lease.0, kind);
     }
 
-    /// The verdict, if it must be remembered: on one of the last so many leases.
+    /// The verdict, if its lease is one of the last that must be remembered.
     pub fn recall(&self, lease: LeaseRef) -> Option<VerdictKind> {
         let last = self.granted.len().saturating_sub(self.config.verdicts_max);
         let recent = self

@@ -21,7 +21,7 @@ pub(crate) fn repeatable(
     uuid: RequestId,
     jobs: &[v1::NewJob],
 ) -> Repeatable {
-    // Keyed: nobody can choose a UUID for one queue that meets an id of another.
+    // Keyed, so that a client cannot choose a UUID that collides with one of another queue.
     let mut hasher = SipHasher13::new_with_key(key);
     hasher.write(queue.as_str().as_bytes());
     hasher.write(&[0]);

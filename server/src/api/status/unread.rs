@@ -79,8 +79,8 @@ pub(crate) fn adopted(status: &Status, request_bytes_max: usize) -> Status {
             }
             ours
         }
-        // The connection or the call broke before the request was complete. Nobody reads this
-        // answer; it is for the log and the metrics.
+        // The connection or the call broke before the request was complete. The client does
+        // not read this answer; it is for the log and the metrics.
         Code::Ok
         | Code::Cancelled
         | Code::Unknown

@@ -1,4 +1,4 @@
-//! Floods: whatever a peer sends again and again, the log takes a bounded number of lines of it.
+//! Floods of any kind write a bounded number of log lines.
 
 #[allow(
     dead_code,

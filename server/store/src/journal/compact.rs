@@ -191,7 +191,7 @@ impl<D: Disk> Journal<D> {
             self.disk.remove(&name)
         };
         if let Err(error) = gone {
-            // It is needed by nobody, so it may stay a while.
+            // A trimmed segment is not read again, so it may stay for a while.
             self.compaction
                 .delay("cannot remove an old segment", &error);
             self.compaction.removal_failed = Some(Instant::now());

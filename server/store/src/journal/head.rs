@@ -183,10 +183,12 @@ impl<D: Disk> Journal<D> {
         } else {
             odd
         };
-        head.last = record;
-        let file = head.file.clone();
-        let written = file.write_all_at(&record.encode(), place);
-        let written = without_room(written.and_then(|()| file.sync_data()));
+        let written = head.file.write_all_at(&record.encode(), place);
+        let written = without_room(written.and_then(|()| head.file.sync_data()));
+        if matches!(written, Ok(Some(()))) {
+            // Otherwise the next record goes to the same place: the other one is right.
+            head.last = record;
+        }
         self.checked("cannot write", HEAD_NAME, written)?;
         Ok(())
     }

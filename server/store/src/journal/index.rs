@@ -380,8 +380,8 @@ pub(super) struct ListLimits {
     pub(super) jobs_max: usize,
     pub(super) bytes_max: u64,
     pub(super) runs_max: usize,
-    /// Whatever the others say: so many bytes at most, with so many for each job beside
-    /// its content and its record.
+    /// The bytes that may be written in all, and the bytes that each job takes beside its
+    /// content and its record. Holds in addition to the other limits.
     pub(super) fit: Option<(u64, u64)>,
 }
 

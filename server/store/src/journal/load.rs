@@ -197,7 +197,7 @@ impl<D: Disk> Journal<D> {
             salt: segment.header.salt,
         };
         // Only the end of the last segment can be torn. Elsewhere contents are checked
-        // when they are read: what is wrong with them is a matter of their jobs.
+        // when they are read: damage there ends single jobs and stops no start.
         let scanned = scan(&segment.file, before, is_last, |frame| {
             self.read_frame(number, frame, progress, replay)
                 .map_err(|error| match error {

@@ -1,7 +1,8 @@
 //! Notices that the files of a running journal were removed.
 //!
-//! Writes to a removed file succeed, and nobody finds it again. So once a second the lock
-//! and the newest segment are looked at; without a name, nothing more is acknowledged.
+//! Writes to a removed file succeed, but a restart does not find the file. So the link counts
+//! of the lock and of the newest segment are checked once a second. At zero, nothing more is
+//! acknowledged.
 
 use std::time::{Duration, Instant};
 

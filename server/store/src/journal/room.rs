@@ -3,8 +3,8 @@
 //! J5: beside the segment that is written to, two segments' worth of space are set
 //! aside. When the *spare* has been used and no new one can be had, the disk is full.
 //! What is left then is the rest of the last segment, for what ends jobs, and the
-//! *reserve*: with it the oldest segment can be written again, whatever is alive in
-//! it, which gives a whole segment back (docs/adr/0012-a-full-disk.md).
+//! *reserve*: with it the oldest segment can be written again even if all of
+//! it is alive, which gives a whole segment back (docs/adr/0012-a-full-disk.md).
 
 use leaseq_engine::transition::Transition;
 
