@@ -35,8 +35,8 @@ pub struct LeaseNumber(pub u64);
 pub struct NumberFloor(u64);
 
 impl NumberFloor {
-    /// The least count of numbers that a start skips. It does not depend on the clock. More than one
-    /// transition can grant, so that a gap is told from grants.
+    /// The least count of numbers that a start skips, independent of the clock. It is more than
+    /// one transition can grant, so that a gap is told from grants.
     pub(crate) const LEAD: u64 = 1 << 21;
 
     /// The beginning of 2025, in milliseconds since 1970. With it the numbers stay below
